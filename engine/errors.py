@@ -1,0 +1,70 @@
+"""Every error that the engine raises on purpose.
+
+    DossierError                    base: a message for people, and what to do about it
+    ├── BadInput                    what was given cannot be used; nothing was changed
+    │   └── UnreadableFile          one file, named, with the reason
+    ├── NotFound                    no document, session or turn of that id
+    ├── Cancelled                   the caller asked for work to stop
+    └── Unavailable                 something that Dossier depends on does not answer
+        ├── DatabaseUnavailable
+        ├── ModelUnavailable        a local model cannot be loaded
+        └── LanguageModelUnavailable
+
+Driver errors are translated at the edge where they arise (`raise … from error`).
+"""
+
+from __future__ import annotations
+
+
+class DossierError(Exception):
+    """Base of the family. `message` says what happened, `hint` what to do (may be empty)."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class BadInput(DossierError):
+    """The input cannot be used."""
+
+
+class UnreadableFile(BadInput):
+    """A file that cannot be turned into text.
+
+    `reason` is a short, stable word for tests and counters: ``encrypted``, ``empty``,
+    ``truncated``, ``mislabelled``, ``unsupported``, ``too-large``, ``too-complex``,
+    ``no-text``, ``needs-converter``, ``timeout``, ``damaged``, ``name``.
+    """
+
+    def __init__(self, file_name: str, reason: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{file_name}: {message}", hint=hint)
+        self.file_name = file_name
+        self.reason = reason
+
+
+class NotFound(DossierError):
+    """Nothing has that id."""
+
+
+class Cancelled(DossierError):
+    """Stopped because the caller asked for it."""
+
+
+class Unavailable(DossierError):
+    """A dependency does not answer."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL cannot be reached, or has no free connection in time."""
+
+
+class ModelUnavailable(Unavailable):
+    """A local model cannot be loaded; the message names the package or folder."""
+
+
+class LanguageModelUnavailable(Unavailable):
+    """The OpenAI-compatible endpoint failed, timed out, or is not configured."""

@@ -1,0 +1,26 @@
+"""What retrieval gives: candidates with every score that led to their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.documents.model import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that may answer the question.
+
+    lexical: BM25 score, None if the lexical search did not find it.
+    dense: cosine similarity, None if the vector search did not find it.
+    fused: the two combined, in [0, 1].
+    reranked: the reranker's own score, None where it gave none.
+    score: what the list is sorted by.
+    """
+
+    passage: Passage
+    lexical: float | None
+    dense: float | None
+    fused: float
+    reranked: float | None
+    score: float
