@@ -1,0 +1,97 @@
+"""Every setting, typed and read once. No other module reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import BadInput
+
+
+class Settings(BaseSettings):
+    """From the environment and `.env`, under the field's name in capitals.
+
+    Unknown names in `.env` are refused, so that a typing mistake fails at start.
+    Sizes are in bytes and times in seconds unless the name says otherwise.
+    """
+
+    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="forbid", case_sensitive=False)
+
+    # where things are
+    dossier_home: Path = Field(Path(".dossier"), description="Folder for the embedded database and models")
+    database_url: str = Field("", description="PostgreSQL ≥ 15 with pgvector; empty runs the embedded one")
+    database_schema: str = Field("public", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Schema to live in")
+
+    # the pool
+    database_pool_size: int = Field(10, ge=1, le=200, description="Connections kept per process")
+    database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection")
+    database_statement_timeout_seconds: float = Field(30.0, gt=0, description="Longest statement")
+
+    # retrieval
+    embedder: str = Field("multilingual-e5-small", description="Which embedder indexes and searches")
+    bge_embedder_name: str = Field("BAAI/bge-m3", description="Hub name or folder of the bge-m3 embedder")
+    bge_device: str = Field("auto", description="auto, cpu, cuda or mps, for BGE models")
+    openai_embedder_model: str = Field("text-embedding-3-small", description="Model of the openai embedder")
+    default_reranker_type: str = Field("built-in", description="Which reranker orders candidates")
+    default_retrieval_k: int = Field(50, ge=1, le=1000, description="Candidates taken from each search")
+    default_rerank_top_n: int = Field(5, ge=1, le=50, description="Passages that an answer is given")
+    model_threads: int = Field(0, ge=0, le=256, description="Threads of a local model; 0 is one per core")
+
+    # the cache
+    l1_cache_maxsize: int = Field(500, ge=0, description="Entries of the in-process cache layer; 0 is off")
+    cache_ttl_embeddings: int = Field(86_400, ge=1, description="Life of a cached query embedding")
+    cache_ttl_retrieval: int = Field(3_600, ge=1, description="Life of a cached retrieval result")
+
+    # answering
+    openai_api_key: SecretStr = Field(SecretStr(""), description="Key; with it, answers are written by a model")
+    openai_base_url: str = Field("", description="An OpenAI-compatible endpoint; empty is OpenAI's own")
+    openai_model: str = Field("gpt-4o-mini", description="Language model that writes answers")
+    openai_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for the model's next piece")
+    openai_max_retries: int = Field(2, ge=0, le=10, description="Repeats of a failed request")
+    answer_threshold: float = Field(-1.0, ge=-1, le=1, description="Confidence below which no answer is given; "
+                                    "-1 takes the measured one")
+    answer_history_turns: int = Field(6, ge=0, le=50, description="Earlier turns that a follow-up may refer to")
+
+    # limits
+    max_upload_bytes: int = Field(100_000_000, ge=1, description="Largest file")
+    max_uncompressed_bytes: int = Field(500_000_000, ge=1, description="Largest content of an Office file unpacked")
+    max_text_characters: int = Field(20_000_000, ge=1, description="Longest text of one document")
+    max_pages: int = Field(5_000, ge=1, description="Most pages, slides or sheets")
+    max_table_columns: int = Field(500, ge=1, description="Widest table")
+    max_table_rows: int = Field(200_000, ge=1, description="Longest table")
+    max_question_characters: int = Field(4_000, ge=1, description="Longest question")
+    parse_timeout_seconds: float = Field(120.0, gt=0, description="Longest parsing of one file")
+    parse_memory_bytes: int = Field(2_000_000_000, ge=200_000_000, description="Memory of one parsing process")
+    ingest_concurrency: int = Field(2, ge=1, le=32, description="Files ingested at once")
+    delete_grace_seconds: int = Field(86_400, ge=0, description="How long a deletion can be undone")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged")
+
+    @field_validator("database_url")
+    @classmethod
+    def _asyncpg(cls, url: str) -> str:
+        """Accept the usual spellings of a PostgreSQL address."""
+        for scheme in ("postgresql+asyncpg://", "postgresql://", "postgres://"):
+            if url.startswith(scheme):
+                return "postgresql+asyncpg://" + url[len(scheme) :]
+        if url:
+            raise ValueError("must begin with postgresql://")
+        return url
+
+
+def load_settings(**given: object) -> Settings:
+    """Read the settings; arguments win over the environment.
+
+    Raises BadInput that names each wrong setting, its value and what is allowed.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, problem['loc'])).upper()}={problem['input']!r}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise BadInput("The settings cannot be used. " + "; ".join(lines)) from error
