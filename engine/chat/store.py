@@ -1,0 +1,205 @@
+"""Sessions and turns in PostgreSQL."""
+
+from __future__ import annotations
+
+import builtins
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row, and_, delete, exists, func, insert, literal, or_, select, update
+
+from engine.answering.model import Answer, Mode
+from engine.chat.export import as_markdown
+from engine.chat.model import Session, Turn, Vote
+from engine.documents.model import DocumentFilter
+from engine.errors import BadInput, NotFound
+from engine.storage.database import Database
+from engine.storage.tables import sessions, turns
+from engine.text.normalisation import normalise
+
+TITLE_LENGTH = 80
+_ANSWER = TypeAdapter(Answer)
+_FILTER = TypeAdapter(DocumentFilter)
+_TURNS = select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery().label("turn_count")
+
+
+class SessionStore:
+    """Every method raises NotFound for a session or turn that is not there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, title: str = "") -> Session:
+        """A new, empty session. Without a title, its first question becomes it."""
+        async with self._database.write() as db:
+            row = await db.execute(
+                insert(sessions).values(id=uuid4(), title=_title(title)).returning(*sessions.c, literal(0).label("turn_count"))
+            )
+            return _session(row.one())
+
+    async def get(self, session_id: UUID) -> Session:
+        """One session."""
+        statement = select(*sessions.c, _TURNS).where(_living(session_id))
+        async with self._database.read() as db:
+            row = (await db.execute(statement)).first()
+        if row is None:
+            raise _no_session()
+        return _session(row)
+
+    async def list(self, search: str = "", limit: int = 50, offset: int = 0) -> builtins.list[Session]:
+        """Sessions with turns, the latest first; `search` looks into titles, questions and answers."""
+        statement = select(*sessions.c, _TURNS).where(
+            sessions.c.deleted_at.is_(None), exists().where(turns.c.session_id == sessions.c.id)
+        )
+        if search := normalise(search):
+            inside = exists().where(
+                turns.c.session_id == sessions.c.id,
+                or_(
+                    turns.c.question.icontains(search, autoescape=True),
+                    turns.c.answer_text.icontains(search, autoescape=True),
+                ),
+            )
+            statement = statement.where(or_(sessions.c.title.icontains(search, autoescape=True), inside))
+        statement = statement.order_by(sessions.c.updated_at.desc()).limit(limit).offset(offset)
+        async with self._database.read() as db:
+            return [_session(row) for row in await db.execute(statement)]
+
+    async def rename(self, session_id: UUID, title: str) -> None:
+        """Give it another title. Raises BadInput for an empty one."""
+        if not _title(title):
+            raise BadInput("A session needs a title.")
+        await self._change(session_id, title=_title(title))
+
+    async def delete(self, session_id: UUID) -> None:
+        """Hide it; `restore` brings it back until it is purged."""
+        await self._change(session_id, deleted_at=func.now())
+
+    async def restore(self, session_id: UUID) -> None:
+        """Undo `delete`."""
+        async with self._database.write() as db:
+            changed = await db.execute(
+                update(sessions).where(sessions.c.id == session_id).values(deleted_at=None)
+            )
+            if not changed.rowcount:
+                raise _no_session()
+
+    async def purge(self, older_than_seconds: float) -> int:
+        """Remove for good what was deleted longer ago than that."""
+        too_late = func.now() - timedelta(seconds=older_than_seconds)
+        async with self._database.write() as db:
+            gone = await db.execute(delete(sessions).where(sessions.c.deleted_at <= too_late))
+            return int(gone.rowcount)
+
+    async def turns(self, session_id: UUID, latest: int | None = None) -> builtins.list[Turn]:
+        """The turns in order; only the `latest` ones if given."""
+        statement = (
+            select(turns)
+            .join(sessions, sessions.c.id == turns.c.session_id)
+            .where(_living(session_id))
+            .order_by(turns.c.position.desc())
+            .limit(latest)
+        )
+        async with self._database.read() as db:
+            found = [_turn(row) for row in await db.execute(statement)]
+        return found[::-1]
+
+    async def add_turn(
+        self,
+        session_id: UUID,
+        answer: Answer,
+        *,
+        mode: Mode,
+        filter: DocumentFilter,
+        replaces: int | None = None,
+    ) -> int:
+        """Append a turn, or put it in the place of turn `replaces` and all after it."""
+        async with self._database.write() as db:
+            # The session's row is the queue: two tabs that write at once get an order.
+            row = (
+                await db.execute(select(sessions.c.title).where(_living(session_id)).with_for_update())
+            ).first()
+            if row is None:
+                raise _no_session()
+            if replaces is not None:
+                place = select(turns.c.position).where(
+                    turns.c.id == replaces, turns.c.session_id == session_id
+                )
+                await db.execute(
+                    delete(turns).where(
+                        turns.c.session_id == session_id, turns.c.position >= place.scalar_subquery()
+                    )
+                )
+            last = select(func.coalesce(func.max(turns.c.position), -1)).where(turns.c.session_id == session_id)
+            added = await db.execute(
+                insert(turns)
+                .values(
+                    session_id=session_id,
+                    position=last.scalar_subquery() + 1,
+                    question=answer.question,
+                    answer_text=answer.text,
+                    answer=_ANSWER.dump_python(answer, mode="json"),
+                    mode=mode,
+                    filter=_FILTER.dump_python(filter, mode="json"),
+                )
+                .returning(turns.c.id)
+            )
+            await db.execute(
+                update(sessions)
+                .where(sessions.c.id == session_id)
+                .values(updated_at=func.now(), title=row.title or _title(answer.question))
+            )
+            return int(added.scalar_one())
+
+    async def vote(self, turn_id: int, vote: Vote | None, reason: str = "") -> None:
+        """Keep the reader's verdict on a turn; None takes it back."""
+        async with self._database.write() as db:
+            changed = await db.execute(
+                update(turns)
+                .where(turns.c.id == turn_id)
+                .values(vote=vote, reason=normalise(reason)[:1000] if vote else "")
+            )
+            if not changed.rowcount:
+                raise NotFound("This answer is no longer there.", hint="Load the session again.")
+
+    async def export(self, session_id: UUID) -> str:
+        """The session as Markdown, with its sources."""
+        return as_markdown(await self.get(session_id), await self.turns(session_id))
+
+    async def _change(self, session_id: UUID, **values: object) -> None:
+        async with self._database.write() as db:
+            changed = await db.execute(update(sessions).where(_living(session_id)).values(**values))
+            if not changed.rowcount:
+                raise _no_session()
+
+
+def _living(session_id: UUID) -> Any:
+    return and_(sessions.c.id == session_id, sessions.c.deleted_at.is_(None))
+
+
+def _no_session() -> NotFound:
+    return NotFound("There is no such session.", hint="It may have been deleted; start a new one.")
+
+
+def _title(text: str) -> str:
+    text = normalise(text)
+    return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(row.id, row.title, row.turn_count, row.created_at, row.updated_at)
+
+
+def _turn(row: Row[Any]) -> Turn:
+    return Turn(
+        id=row.id,
+        session_id=row.session_id,
+        position=row.position,
+        answer=_ANSWER.validate_python(row.answer),
+        mode=row.mode,
+        filter=_FILTER.validate_python(row.filter),
+        created_at=row.created_at,
+        vote=row.vote,
+        reason=row.reason,
+    )

@@ -1,0 +1,254 @@
+"""Ingestion: files in, searchable documents out, with progress for each file and stage."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
+from engine.documents.jobs import FileProgress, FileStage, Job, Upload
+from engine.documents.metadata import guess_metadata
+from engine.documents.model import PassageDraft
+from engine.documents.parsing import ParsingLimits, check_name, format_of
+from engine.documents.parsing.sandbox import parse_in_process
+from engine.documents.passages import split_passages
+from engine.documents.store import DocumentStore
+from engine.errors import DossierError, NotFound, UnreadableFile
+from engine.reranking.late_interaction import encode_tokens
+from engine.retrieval.embedders.base import Embedder, Embedding, TokenEmbeddings
+from engine.text.analysis import analyse
+from engine.text.languages import detect_language
+
+log = logging.getLogger(__name__)
+
+KEPT_JOBS = 50
+BATCH = 32  # passages embedded between two looks at progress and cancellation
+
+Report = Callable[[FileStage, int, int], None]
+
+
+@dataclass(slots=True)
+class _Running:
+    job_id: UUID
+    created_at: datetime
+    files: list[FileProgress]
+    task: asyncio.Task[None] | None = None
+
+    def snapshot(self) -> Job:
+        return Job(self.job_id, tuple(self.files), self.created_at)
+
+
+class Ingestion:
+    """Takes batches of files; a bad file fails alone, the rest of its batch goes on.
+
+    A document appears, or changes, in one transaction at the very end: whatever stops the
+    work before leaves nothing behind.
+    """
+
+    def __init__(
+        self,
+        index: DocumentIndex,
+        store: DocumentStore,
+        embedder: Embedder,
+        *,
+        limits: ParsingLimits,
+        concurrency: int,
+    ) -> None:
+        self._index = index
+        self._store = store
+        self._embedder = embedder
+        self._limits = limits
+        self._slots = asyncio.Semaphore(concurrency)
+        self._jobs: dict[UUID, _Running] = {}
+
+    async def submit(self, files: Sequence[Upload]) -> Job:
+        """Start ingesting; returns at once. Follow it with `job`, or `wait` for its end."""
+
+        def work(position: int, report: Report) -> Awaitable[FileProgress]:
+            return self._ingest(files[position], report)
+
+        return self._start([file.file_name for file in files], work)
+
+    async def reindex(self, document_ids: Sequence[int]) -> Job:
+        """Read, split and embed stored documents anew, from the files they were made of."""
+        chosen = [await self._store.get(document_id) for document_id in document_ids]
+
+        async def work(position: int, report: Report) -> FileProgress:
+            document = chosen[position]
+            content = await self._store.file(document.id)
+            return await self._ingest(Upload(document.file_name, content), report, again=True)
+
+        return self._start([document.file_name for document in chosen], work)
+
+    async def job(self, job_id: UUID) -> Job:
+        """How far a job is. Raises NotFound; the latest 50 are kept."""
+        return self._find(job_id).snapshot()
+
+    async def jobs(self) -> list[Job]:
+        """The jobs that are kept, the latest first."""
+        return [running.snapshot() for running in reversed(self._jobs.values())]
+
+    async def cancel(self, job_id: UUID) -> None:
+        """Stop a job; files already stored stay, the others leave nothing."""
+        running = self._find(job_id)
+        if running.task is not None:
+            running.task.cancel()
+            await asyncio.wait([running.task])
+
+    async def wait(self, job_id: UUID) -> Job:
+        """The job once it has finished."""
+        running = self._find(job_id)
+        if running.task is not None:
+            await asyncio.wait([running.task])
+        return running.snapshot()
+
+    async def aclose(self) -> None:
+        """Cancel what runs."""
+        tasks = [running.task for running in self._jobs.values() if running.task and not running.task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _find(self, job_id: UUID) -> _Running:
+        if job_id not in self._jobs:
+            raise NotFound("There is no such upload any more.", hint="The documents list shows what was stored.")
+        return self._jobs[job_id]
+
+    def _start(self, names: list[str], work: Callable[[int, Report], Awaitable[FileProgress]]) -> Job:
+        running = _Running(uuid4(), datetime.now(UTC), [FileProgress(name) for name in names])
+        self._jobs[running.job_id] = running
+        for old in [job.job_id for job in self._jobs.values() if job.snapshot().finished][:-KEPT_JOBS]:
+            del self._jobs[old]
+        running.task = asyncio.create_task(self._run(running, work), name=f"ingestion {running.job_id}")
+        return running.snapshot()
+
+    async def _run(self, running: _Running, work: Callable[[int, Report], Awaitable[FileProgress]]) -> None:
+        async def one(position: int) -> None:
+            def report(stage: FileStage, done: int, total: int) -> None:
+                running.files[position] = replace(running.files[position], stage=stage, done=done, total=total)
+
+            try:
+                async with self._slots:
+                    running.files[position] = await work(position, report)
+            except asyncio.CancelledError:
+                running.files[position] = replace(running.files[position], stage="cancelled")
+                raise
+            except DossierError as error:
+                running.files[position] = replace(
+                    running.files[position], stage="failed", message=error.message, hint=error.hint
+                )
+            except Exception:
+                log.exception("Ingesting %r failed", running.files[position].file_name)
+                running.files[position] = replace(
+                    running.files[position],
+                    stage="failed",
+                    message=f"{running.files[position].file_name}: something went wrong while reading it.",
+                    hint="The log has the details.",
+                )
+
+        tasks = [asyncio.create_task(one(position)) for position in range(len(running.files))]
+        try:
+            await asyncio.gather(*tasks)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
+            running.files = [
+                file if file.stage in ("done", "unchanged", "replaced", "failed") else replace(file, stage="cancelled")
+                for file in running.files
+            ]
+
+    async def _ingest(self, upload: Upload, report: Report, *, again: bool = False) -> FileProgress:
+        file_name = check_name(upload.file_name)
+        report("parsing", 0, 0)
+        content = await self._read(upload.content, file_name)
+        content_hash = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        if not again and (known := await self._index.find_unchanged(file_name, content_hash)) is not None:
+            document = await self._store.get(known)
+            same_name = document.file_name == file_name
+            message = "" if same_name else f"Its content is already here as “{document.file_name}”."
+            return FileProgress(file_name, "unchanged", message=message, document_id=known)
+        parsed = await parse_in_process(content, file_name, self._limits)
+        drafts = await asyncio.to_thread(split_passages, parsed)
+        if not drafts:
+            raise UnreadableFile(file_name, "empty", "it holds no text.")
+        metadata = await asyncio.to_thread(guess_metadata, parsed, file_name)
+        passages: list[IndexedPassage] = []
+        for start in range(0, len(drafts), BATCH):
+            report("embedding", start, len(drafts))
+            batch = drafts[start : start + BATCH]
+            embeddings = await self._embedder.embed_passages([embedded_text(draft) for draft in batch])
+            passages += await asyncio.to_thread(_index_batch, batch, embeddings, metadata.language)
+        report("storing", len(drafts), len(drafts))
+        document_id, outcome = await self._index.store(
+            PreparedDocument(
+                file_name=file_name,
+                type=format_of(file_name),
+                content=content,
+                content_hash=content_hash,
+                page_count=parsed.page_count,
+                metadata=metadata,
+                passages=passages,
+            ),
+            again=again,
+        )
+        return FileProgress(file_name, outcome, len(drafts), len(drafts), document_id=document_id)
+
+    async def _read(self, content: bytes | Path, file_name: str) -> bytes:
+        largest = self._limits.max_file_bytes
+        size = len(content) if isinstance(content, bytes) else await asyncio.to_thread(_size, content, file_name)
+        if size > largest:
+            raise UnreadableFile(
+                file_name,
+                "too-large",
+                f"it has {size / 1e6:,.0f} MB; at most {largest / 1e6:,.0f} MB are allowed.",
+                hint="Split it, or raise MAX_UPLOAD_BYTES.",
+            )
+        return content if isinstance(content, bytes) else await asyncio.to_thread(content.read_bytes)
+
+
+def _size(path: Path, file_name: str) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise UnreadableFile(file_name, "damaged", f"it cannot be opened ({error.strerror}).") from error
+
+
+def embedded_text(draft: PassageDraft) -> str:
+    """What the embedder sees of a passage: its headings, its table's header, its text."""
+    return "\n".join(part for part in (draft.heading, draft.context, draft.text) if part)
+
+
+def _index_batch(
+    drafts: Sequence[PassageDraft], embeddings: Sequence[Embedding], language: str
+) -> list[IndexedPassage]:
+    batch: list[IndexedPassage] = []
+    for draft, embedding in zip(drafts, embeddings, strict=True):
+        seen = embedded_text(draft)
+        own = detect_language(draft.text)
+        batch.append(
+            IndexedPassage(
+                draft,
+                embedding.vector,
+                _pack_tokens(embedding.tokens, len(seen) - len(draft.text)),
+                analyse(seen, language if own == "und" else own),
+            )
+        )
+    return batch
+
+
+def _pack_tokens(tokens: TokenEmbeddings | None, before: int) -> bytes | None:
+    """The tokens of the passage's own text, placed in it, packed for storage."""
+    if tokens is None:
+        return None
+    own = tokens.spans[:, 0] >= before
+    return encode_tokens(TokenEmbeddings(tokens.vectors[own], tokens.spans[own] - before))

@@ -1,0 +1,350 @@
+"""Reading and editing stored documents. All lists are filtered, sorted and cut by the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.documents.model import STATUSES, Document, Metadata, Passage, Status
+from engine.documents.queries import DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
+from engine.errors import BadInput, NotFound
+from engine.retrieval.scope import conditions, search_form
+from engine.storage.database import Database
+from engine.storage.tables import corpus, documents, file_chunks, passages
+from engine.text.normalisation import normalise
+
+HEADING_SEPARATOR = " › "
+_MANY = 100_000  # ids of one bulk change
+
+_SORTS: dict[str, ColumnElement[Any]] = {
+    "title": func.lower(documents.c.title),
+    "type": documents.c.type,
+    "status": documents.c.status,
+    "language": documents.c.language,
+    "passages": documents.c.passage_count,
+    "size": documents.c.size_bytes,
+    "published": documents.c.published_on,
+    "updated": documents.c.updated_at,
+}
+_METADATA = (
+    "title",
+    "language",
+    "status",
+    "published_on",
+    "effective_on",
+    "expires_on",
+    "superseded_by",
+    "tags",
+)
+_PASSAGE_COLUMNS = (
+    passages,
+    documents.c.title,
+    documents.c.type,
+    documents.c.status,
+    documents.c.version,
+)
+
+
+class DocumentStore:
+    """Documents and their passages, without deleted ones unless said otherwise."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list(self, query: DocumentQuery) -> DocumentList:
+        """One page of documents and how many match in all."""
+        where = conditions(query.filter)
+        order = _SORTS[query.sort]
+        order = order.desc().nulls_last() if query.descending else order.asc().nulls_last()
+        async with self._database.read() as db:
+            rows = await db.execute(
+                select(documents)
+                .where(where)
+                .order_by(order, documents.c.id)
+                .offset(query.offset)
+                .limit(query.limit)
+            )
+            found = tuple(_document(row) for row in rows)
+            total = (await db.execute(select(func.count()).select_from(documents).where(where))).scalar_one()
+        return DocumentList(found, total)
+
+    async def get(self, document_id: int) -> Document:
+        """One document. Raises NotFound; a deleted one is not found."""
+        async with self._database.read() as db:
+            return await self._get(db, document_id)
+
+    async def _get(self, db: AsyncConnection, document_id: int) -> Document:
+        row = (
+            await db.execute(
+                select(documents).where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
+            )
+        ).first()
+        if row is None:
+            raise NotFound(f"There is no document {document_id}.", hint="It may have been deleted.")
+        return _document(row)
+
+    async def passages(self, document_id: int, offset: int = 0, limit: int = 50) -> tuple[Passage, ...]:
+        """Passages in reading order."""
+        statement = (
+            _select_passages()
+            .where(passages.c.document_id == document_id)
+            .order_by(passages.c.position)
+            .offset(offset)
+            .limit(limit)
+        )
+        async with self._database.read() as db:
+            return tuple(_passage(row) for row in await db.execute(statement))
+
+    async def neighbours(self, passage_id: int, around: int = 1) -> tuple[Passage, ...]:
+        """A passage with `around` passages on either side, in reading order; empty if it is gone."""
+        here = select(passages.c.document_id, passages.c.position).where(passages.c.id == passage_id).cte()
+        statement = (
+            _select_passages()
+            .join(here, here.c.document_id == passages.c.document_id)
+            .where(passages.c.position.between(here.c.position - around, here.c.position + around))
+            .order_by(passages.c.position)
+        )
+        async with self._database.read() as db:
+            return tuple(_passage(row) for row in await db.execute(statement))
+
+    async def load_passages(self, db: AsyncConnection, ids: Sequence[int]) -> dict[int, Passage]:
+        """Passages by id; those whose document is gone or deleted are left out."""
+        statement = _select_passages().where(
+            passages.c.id.in_(ids), documents.c.deleted_at.is_(None)
+        )
+        return {row.id: _passage(row) for row in await db.execute(statement)}
+
+    async def outline(self, document_id: int) -> tuple[OutlineEntry, ...]:
+        """The headings, each with the first passage under it."""
+        statement = (
+            select(passages.c.heading, passages.c.position, passages.c.page)
+            .where(passages.c.document_id == document_id)
+            .order_by(passages.c.position)
+        )
+        entries: list[OutlineEntry] = []
+        above: list[str] = []
+        async with self._database.read() as db:
+            for heading, position, page in await db.execute(statement):
+                path = heading.split(HEADING_SEPARATOR) if heading else []
+                shared = 0
+                while shared < min(len(path), len(above)) and path[shared] == above[shared]:
+                    shared += 1
+                entries += [
+                    OutlineEntry(part, level, position, page)
+                    for level, part in enumerate(path[shared:], start=shared + 1)
+                ]
+                above = path
+        return tuple(entries)
+
+    async def update(self, document_id: int, metadata: Metadata) -> Document:
+        """Set what a person may edit. Raises NotFound, or BadInput that names the field."""
+        title = normalise(metadata.title)
+        if not title:
+            raise BadInput("A document needs a title.")
+        if metadata.status not in STATUSES:
+            raise BadInput(f"“{metadata.status}” is no status.", hint=f"Choose one of: {', '.join(STATUSES)}.")
+        if metadata.superseded_by == document_id:
+            raise BadInput("A document cannot supersede itself.")
+        if metadata.effective_on and metadata.expires_on and metadata.expires_on < metadata.effective_on:
+            raise BadInput("The document would expire before it takes effect.", hint="Check the two dates.")
+        given = asdict(metadata) | {"title": title, "tags": clean_tags(metadata.tags)}
+        async with self._database.write() as db:
+            document = await self._get(db, document_id)
+            if metadata.superseded_by is not None:
+                await self._get(db, metadata.superseded_by)
+            before = asdict(document.metadata) | {"tags": [*document.metadata.tags]}
+            changed = {name: given[name] for name in _METADATA if given[name] != before[name]}
+            if not changed:
+                return document
+            row = await db.execute(
+                update(documents)
+                .where(documents.c.id == document_id)
+                .values(
+                    **changed,
+                    edited=documents.c.edited.concat(list(changed)),
+                    search_text=search_form(f"{title} {document.file_name}"),
+                    updated_at=func.now(),
+                )
+                .returning(documents)
+            )
+            await bump_generation(db)
+            return _document(row.one())
+
+    async def update_many(
+        self,
+        ids: Sequence[int],
+        *,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+        status: Status | None = None,
+    ) -> int:
+        """Change tags or status of several documents at once; returns how many there were."""
+        if status is not None and status not in STATUSES:
+            raise BadInput(f"“{status}” is no status.", hint=f"Choose one of: {', '.join(STATUSES)}.")
+        add, remove = clean_tags(add_tags), set(clean_tags(remove_tags))
+        async with self._database.write() as db:
+            rows = await db.execute(
+                select(documents.c.id, documents.c.tags, documents.c.edited)
+                .where(documents.c.id.in_(ids[:_MANY]), documents.c.deleted_at.is_(None))
+                .order_by(documents.c.id)
+                .with_for_update()
+            )
+            found = rows.all()
+            for document_id, tags, edited in found:
+                values: dict[str, Any] = {"updated_at": func.now()}
+                if add or remove:
+                    values["tags"] = [t for t in dict.fromkeys([*tags, *add]) if t not in remove]
+                if status:
+                    values["status"] = status
+                values["edited"] = sorted({*edited, *(values.keys() & set(_METADATA))})
+                await db.execute(update(documents).where(documents.c.id == document_id).values(**values))
+            await bump_generation(db)
+            return len(found)
+
+    async def delete(self, ids: Sequence[int]) -> int:
+        """Hide documents from every list and search; `restore` brings them back for a while."""
+        async with self._database.write() as db:
+            changed = await db.execute(
+                update(documents)
+                .where(documents.c.id.in_(ids[:_MANY]), documents.c.deleted_at.is_(None))
+                .values(deleted_at=func.now())
+            )
+            await bump_generation(db)
+            return int(changed.rowcount)
+
+    async def restore(self, ids: Sequence[int]) -> int:
+        """Undo `delete`. One whose file has been ingested again since stays deleted."""
+        again = documents.alias()
+        taken = exists().where(again.c.file_name == documents.c.file_name, again.c.deleted_at.is_(None))
+        async with self._database.write() as db:
+            changed = await db.execute(
+                update(documents)
+                .where(documents.c.id.in_(ids[:_MANY]), documents.c.deleted_at.is_not(None), ~taken)
+                .values(deleted_at=None)
+            )
+            await bump_generation(db)
+            return int(changed.rowcount)
+
+    async def statistics(self) -> Statistics:
+        """Counts for the top of the Documents page."""
+        living = documents.c.deleted_at.is_(None)
+        totals = select(
+            func.count(),
+            func.coalesce(func.sum(documents.c.passage_count), 0),
+            func.coalesce(func.sum(documents.c.size_bytes), 0),
+        ).where(living)
+        async with self._database.read() as db:
+            count, passage_count, size = (await db.execute(totals)).one()
+            groups: list[dict[str, int]] = []
+            for column in (documents.c.type, documents.c.language, documents.c.status):
+                rows = await db.execute(
+                    select(column, func.count()).where(living).group_by(column).order_by(func.count().desc())
+                )
+                groups.append({value: number for value, number in rows})
+        return Statistics(count, int(passage_count), int(size), *groups)
+
+    async def facets(self) -> Facets:
+        """Values in use, the most frequent first."""
+        living = documents.c.deleted_at.is_(None)
+        tag = func.unnest(documents.c.tags).label("tag")
+        async with self._database.read() as db:
+            values = []
+            for column in (documents.c.type, documents.c.language, tag):
+                grouped = select(column.label("value")).where(living).subquery()
+                rows = await db.execute(
+                    select(grouped.c.value).group_by(grouped.c.value).order_by(func.count().desc(), grouped.c.value)
+                )
+                values.append(tuple(value for (value,) in rows))
+        return Facets(*values)
+
+    async def file(self, document_id: int) -> bytes:
+        """The file as it was ingested. Raises NotFound."""
+        statement = (
+            select(file_chunks.c.content)
+            .where(file_chunks.c.document_id == document_id)
+            .order_by(file_chunks.c.position)
+        )
+        async with self._database.read() as db:
+            await self._get(db, document_id)
+            return b"".join([bytes(content) for (content,) in await db.execute(statement)])
+
+    async def headings(self, limit: int) -> list[tuple[str, str, str]]:
+        """(title, heading, language) from all over the corpus, for suggesting questions."""
+        innermost = select(
+            documents.c.title,
+            func.split_part(passages.c.heading, HEADING_SEPARATOR, -1).label("heading"),
+            documents.c.language,
+            func.row_number().over(partition_by=documents.c.id, order_by=func.md5(passages.c.text)).label("n"),
+        ).join(documents, documents.c.id == passages.c.document_id)
+        found = innermost.where(
+            documents.c.deleted_at.is_(None), passages.c.heading != "", documents.c.status == "active"
+        ).subquery()
+        statement = (
+            select(found.c.title, found.c.heading, found.c.language)
+            .where(found.c.n <= 8)
+            .order_by(found.c.n, func.md5(found.c.title))
+            .limit(limit)
+        )
+        async with self._database.read() as db:
+            return [(title, heading, language) for title, heading, language in await db.execute(statement)]
+
+
+async def bump_generation(db: AsyncConnection, *, passage_count: int = 0, term_count: int = 0) -> None:
+    """Note a change that search can see; the row stays locked until the transaction ends."""
+    await db.execute(
+        update(corpus).values(
+            generation=corpus.c.generation + 1,
+            passage_count=corpus.c.passage_count + passage_count,
+            term_count=corpus.c.term_count + term_count,
+        )
+    )
+
+
+def clean_tags(tags: Sequence[str]) -> list[str]:
+    """Tags in one form: single spaces, no commas, no repetitions, at most 50 of 50 characters."""
+    cleaned = (normalise(tag.replace(",", " "))[:50] for tag in tags)
+    return [*dict.fromkeys(tag for tag in cleaned if tag)][:50]
+
+
+def _select_passages() -> Select[Any]:
+    return select(*_PASSAGE_COLUMNS).join(documents, documents.c.id == passages.c.document_id)
+
+
+def _passage(row: Row[Any]) -> Passage:
+    return Passage(
+        id=row.id,
+        document_id=row.document_id,
+        document_title=row.title,
+        document_type=row.type,
+        document_status=row.status,
+        document_version=row.version,
+        position=row.position,
+        text=row.text,
+        heading=row.heading,
+        context=row.context,
+        page=row.page,
+        start=row.start_char,
+        end=row.end_char,
+        content_hash=row.content_hash,
+    )
+
+
+def _document(row: Row[Any]) -> Document:
+    return Document(
+        id=row.id,
+        file_name=row.file_name,
+        type=row.type,
+        version=row.version,
+        content_hash=row.content_hash,
+        size_bytes=row.size_bytes,
+        page_count=row.page_count,
+        passage_count=row.passage_count,
+        metadata=Metadata(**{name: getattr(row, name) for name in _METADATA if name != "tags"}, tags=tuple(row.tags)),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+    )

@@ -1,0 +1,209 @@
+"""The lexical index: exact BM25 in SQL over a postings table.
+
+BM25 after Robertson & Zaragoza 2009, with Lucene's inverse document frequency, which is
+never negative. The postings live and die in the transaction of their document.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.retrieval.scope import Scope
+from engine.storage.database import driver
+from engine.text.analysis import QuestionTerms, fold_term
+
+K1 = 1.2
+B = 0.75
+
+# Postings that a search reads in full. Beyond them the question's most frequent terms only
+# complete the scores of what its rarer terms found.
+POSTINGS_BUDGET = 40_000
+COMPLETED = 500
+
+_SMALLINT = 32_767
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedTerms:
+    """A question's terms as the index knows them.
+
+    group: which of the question's terms each id stands for; several ids share a group when
+        a term without diacritics matches all its marked forms.
+    idf: of the group. frequency: passages that hold the group's terms, at most.
+    """
+
+    ids: tuple[int, ...]
+    groups: tuple[int, ...]
+    idf: tuple[float, ...]
+    frequency: tuple[int, ...]
+
+
+async def add_postings(
+    db: AsyncConnection, document_id: int, passages: Iterable[tuple[int, Sequence[str]]]
+) -> int:
+    """Index passages given as (passage id, terms). Returns how many terms they have together.
+
+    The caller holds the corpus row locked, so that no two writers meet in the terms table.
+    """
+    counts: list[tuple[int, int, Counter[str]]] = []
+    frequency: Counter[str] = Counter()
+    for passage_id, terms in passages:
+        counted = Counter(terms)
+        counts.append((passage_id, len(terms), counted))
+        frequency.update(counted.keys())
+    vocabulary = sorted(frequency)
+    rows = await db.execute(
+        text(
+            "INSERT INTO terms (term, folded, passage_count)"
+            " SELECT * FROM unnest(CAST(:terms AS text[]), CAST(:folded AS text[]), CAST(:counts AS int[]))"
+            " ON CONFLICT (term) DO UPDATE SET passage_count = terms.passage_count + EXCLUDED.passage_count"
+            " RETURNING term, id"
+        ),
+        {
+            "terms": vocabulary,
+            "folded": [fold_term(term) for term in vocabulary],
+            "counts": [frequency[term] for term in vocabulary],
+        },
+    )
+    ids = {term: term_id for term, term_id in rows}
+    records = [
+        (ids[term], passage_id, document_id, min(n, _SMALLINT), min(length, _SMALLINT))
+        for passage_id, length, counted in counts
+        for term, n in counted.items()
+    ]
+    await (await driver(db)).copy_records_to_table(
+        "postings", records=records, columns=["term_id", "passage_id", "document_id", "frequency", "length"]
+    )
+    return sum(length for _, length, _ in counts)
+
+
+async def remove_postings(db: AsyncConnection, document_id: int) -> int:
+    """Take a document's passages out of the index. Returns how many terms they had together."""
+    removed = await db.execute(
+        text(
+            "WITH gone AS (DELETE FROM postings WHERE document_id = :id"
+            "   RETURNING term_id, passage_id, length, frequency),"
+            " counted AS (SELECT term_id, count(*) AS n FROM gone GROUP BY term_id),"
+            " updated AS (UPDATE terms SET passage_count = passage_count - n FROM counted WHERE id = term_id)"
+            " SELECT coalesce(sum(length), 0) FROM (SELECT DISTINCT passage_id, length FROM gone) AS lengths"
+        ),
+        {"id": document_id},
+    )
+    return int(removed.scalar_one())
+
+
+async def weigh(db: AsyncConnection, question: QuestionTerms, passages: int) -> WeightedTerms:
+    """Look the question's terms up and weigh them by how rare they are among `passages`."""
+    column = "folded" if question.fold else "term"
+    rows = await db.execute(
+        text(
+            f"SELECT {column} AS asked, id, passage_count FROM terms"
+            f" WHERE {column} = ANY(CAST(:terms AS text[])) AND passage_count > 0"
+        ),
+        {"terms": list(question.terms)},
+    )
+    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for asked, term_id, count in rows:
+        found[asked].append((term_id, count))
+    ids: list[int] = []
+    groups: list[int] = []
+    idf: list[float] = []
+    frequency: list[int] = []
+    for group, variants in enumerate(found.values()):
+        in_passages = min(passages, sum(count for _, count in variants))
+        weight = math.log(1 + (passages - in_passages + 0.5) / (in_passages + 0.5))
+        for term_id, _ in variants:
+            ids.append(term_id)
+            groups.append(group)
+            idf.append(weight)
+            frequency.append(in_passages)
+    return WeightedTerms(tuple(ids), tuple(groups), tuple(idf), tuple(frequency))
+
+
+async def search(db: AsyncConnection, terms: WeightedTerms, scope: Scope, limit: int) -> dict[int, float]:
+    """The `limit` passages with the highest BM25 score: passage id → score, best first."""
+    if not terms.ids or scope.empty:
+        return {}
+    essential = _essential(terms)
+    if len(essential.ids) == len(terms.ids):
+        return await _scored(db, terms, scope, limit)
+    found = await _scored(db, essential, scope, COMPLETED)
+    complete = await scores(db, terms, scope, list(found))
+    return dict(sorted(complete.items(), key=lambda item: -item[1])[:limit])
+
+
+async def scores(
+    db: AsyncConnection, terms: WeightedTerms, scope: Scope, passage_ids: Sequence[int]
+) -> dict[int, float]:
+    """BM25 scores of given passages; those without any of the terms are left out."""
+    if not terms.ids or not passage_ids:
+        return {}
+    return await _scored(db, terms, scope, len(passage_ids), passage_ids)
+
+
+def _essential(terms: WeightedTerms) -> WeightedTerms:
+    """The rarest terms whose postings fit the budget; at least one."""
+    order = sorted(range(len(terms.ids)), key=lambda i: terms.frequency[i])
+    kept: list[int] = []
+    spent = 0
+    groups: set[int] = set()
+    for i in order:
+        if terms.groups[i] not in groups:
+            spent += terms.frequency[i]
+            if kept and spent > POSTINGS_BUDGET:
+                break
+            groups.add(terms.groups[i])
+        kept.append(i)
+    return WeightedTerms(
+        *(tuple(values[i] for i in kept) for values in (terms.ids, terms.groups, terms.idf, terms.frequency))
+    )
+
+
+async def _scored(
+    db: AsyncConnection,
+    terms: WeightedTerms,
+    scope: Scope,
+    limit: int,
+    passage_ids: Sequence[int] | None = None,
+) -> dict[int, float]:
+    where = ""
+    values: dict[str, object] = {
+        "ids": list(terms.ids),
+        "groups": list(terms.groups),
+        "idf": list(terms.idf),
+        "mean_length": max(scope.mean_length, 1e-9),
+        "limit": limit,
+    }
+    if passage_ids is not None:
+        where = "WHERE passage_id = ANY(CAST(:passages AS int[]))"
+        values["passages"] = list(passage_ids)
+    elif scope.include is not None:
+        where = "WHERE document_id = ANY(CAST(:documents AS int[]))"
+        values["documents"] = list(scope.include)
+    elif scope.exclude:
+        where = "WHERE document_id <> ALL(CAST(:documents AS int[]))"
+        values["documents"] = list(scope.exclude)
+    found = "SELECT passage_id, idf, frequency, length FROM asked JOIN postings USING (term_id) " + where
+    if len(set(terms.groups)) < len(terms.groups):
+        # Several marked forms of one term count as one term that occurs that often.
+        found = (
+            "SELECT passage_id, max(idf) AS idf, sum(frequency) AS frequency, max(length) AS length"
+            f" FROM asked JOIN postings USING (term_id) {where} GROUP BY passage_id, term_group"
+        )
+    rows = await db.execute(
+        text(
+            "WITH asked AS MATERIALIZED (SELECT * FROM unnest(CAST(:ids AS int[]), CAST(:groups AS int[]),"
+            " CAST(:idf AS float8[])) AS t (term_id, term_group, idf))"
+            " SELECT passage_id,"
+            f" sum(idf * frequency * {K1 + 1} / (frequency + {K1} * ({1 - B} + {B} * length / :mean_length)))"
+            f" AS score FROM ({found}) AS found GROUP BY passage_id ORDER BY score DESC, passage_id LIMIT :limit"
+        ),
+        values,
+    )
+    return {passage_id: float(score) for passage_id, score in rows}

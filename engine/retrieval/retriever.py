@@ -1,0 +1,212 @@
+"""The retriever: lexical and vector search, fused, then reranked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.caching.memory import MemoryCache
+from engine.documents.model import DocumentFilter
+from engine.documents.store import DocumentStore
+from engine.errors import Unavailable
+from engine.observability.trace import stage
+from engine.reranking.base import Reranker
+from engine.reranking.late_interaction import combine
+from engine.retrieval import lexical
+from engine.retrieval.embedders.base import Embedder, Embedding
+from engine.retrieval.fusion import fuse
+from engine.retrieval.model import Candidate
+from engine.retrieval.scope import Scope, resolve_scope
+from engine.retrieval.vector import VectorIndex
+from engine.storage.database import Database
+from engine.text.analysis import QuestionTerms, analyse_question
+from engine.text.normalisation import normalise_question
+
+Search = Literal["bm25", "dense", "hybrid"]
+SEARCHES: tuple[Search, ...] = get_args(Search)
+
+# A document that is no longer, or not yet, in force has to be this much better to come first.
+NOT_IN_FORCE = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Candidates, best first.
+
+    found: passages that the searches gave before reranking.
+    notice: a sentence for the reader where something was left out; usually empty.
+    """
+
+    candidates: tuple[Candidate, ...]
+    found: int
+    notice: str = ""
+
+
+class Retriever:
+    """Finds the passages that may answer a question."""
+
+    def __init__(
+        self,
+        database: Database,
+        documents: DocumentStore,
+        vectors: VectorIndex,
+        embedder: Embedder,
+        *,
+        embeddings: MemoryCache[Embedding],
+        results: MemoryCache[Retrieval],
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._vectors = vectors
+        self._embedder = embedder
+        self._embeddings = embeddings
+        self._results = results
+
+    async def embed_question(self, question: str) -> Embedding:
+        """The question's embedding, cached."""
+        with stage("embedding"):
+            key = (self._embedder.name, question)
+            return await self._embeddings.get(key, lambda: self._embedder.embed_query(question))
+
+    async def retrieve(
+        self,
+        question: str,
+        *,
+        reranker: Reranker | None,
+        also: Sequence[str] = (),
+        filter: DocumentFilter = DocumentFilter(),
+        k: int = 50,
+        search: Search = "hybrid",
+        entering: Callable[[str], None] = lambda _: None,
+    ) -> Retrieval:
+        """Search for the question and its other phrasings (`also`); rerank for the question.
+
+        k: candidates taken from each search. entering: told the stage that begins.
+        Raises DatabaseUnavailable; without the embedder, the lexical search serves alone.
+        """
+        question = normalise_question(question)
+        phrasings = tuple(dict.fromkeys((question, *map(normalise_question, also))))
+        entering("searching")
+        async with self._database.read() as db:
+            scope = await resolve_scope(db, filter)
+        key = (phrasings, filter, k, search, self._embedder.name, reranker and reranker.name, scope.generation)
+        return await self._results.get(
+            key, lambda: self._retrieve(phrasings, scope, reranker, k, search, entering)
+        )
+
+    async def _retrieve(
+        self,
+        phrasings: tuple[str, ...],
+        scope: Scope,
+        reranker: Reranker | None,
+        k: int,
+        search: Search,
+        entering: Callable[[str], None],
+    ) -> Retrieval:
+        notice = ""
+        embeddings: list[Embedding | None] = [None] * len(phrasings)
+        if search != "bm25":
+            try:
+                embeddings = list(await asyncio.gather(*map(self.embed_question, phrasings)))
+            except Unavailable as error:
+                if search == "dense":
+                    raise
+                notice = f"Searched by words only: {error.message}"
+        async with self._database.read() as db:
+            with stage("search"):
+                found = [
+                    await self._search(db, phrasing, embedding, scope, k, search)
+                    for phrasing, embedding in zip(phrasings, embeddings, strict=True)
+                ]
+                scores = _merge(found)
+                best = sorted(scores, key=lambda i: -scores[i][2])[: max(k, reranker.depth if reranker else 0)]
+                passages = await self._documents.load_passages(db, best)
+        candidates = [
+            Candidate(passages[i], lexical=a, dense=b, fused=c, reranked=None, score=c)
+            for i, (a, b, c) in ((i, scores[i]) for i in best)
+            if i in passages
+        ]
+        if reranker is not None and candidates:
+            entering("reranking")
+            with stage("reranking"):
+                try:
+                    candidates = await rerank(phrasings[0], candidates, reranker)
+                except Unavailable as error:
+                    notice = f"Not reranked: {error.message}"
+        if search == "hybrid":
+            candidates = [c if c.passage.document_status == "active" else _held_back(c) for c in candidates]
+        candidates.sort(key=lambda c: -c.score)
+        return Retrieval(tuple(candidates), len(scores), notice)
+
+    async def _search(
+        self,
+        db: AsyncConnection,
+        question: str,
+        embedding: Embedding | None,
+        scope: Scope,
+        k: int,
+        search: Search,
+    ) -> dict[int, tuple[float | None, float | None, float]]:
+        """One phrasing: passage id → lexical, dense and fused score."""
+        asked = analyse_question(question) if search != "dense" else QuestionTerms((), False)
+        terms = await lexical.weigh(db, asked, scope.passages)
+        by_words = await lexical.search(db, terms, scope, k)
+        by_vector: dict[int, float] = {}
+        if embedding is not None:
+            by_vector = await self._vectors.search(db, embedding.vector, scope, k)
+        if search == "bm25":
+            return {i: (score, None, score) for i, score in by_words.items()}
+        if search == "dense":
+            return {i: (None, score, score) for i, score in by_vector.items()}
+        # What one search found, the other can score exactly: no guessing at missing scores.
+        only_vector = [i for i in by_vector if i not in by_words]
+        only_words = [i for i in by_words if i not in by_vector]
+        by_words |= await lexical.scores(db, terms, scope, only_vector)
+        if embedding is not None:
+            by_vector |= await self._vectors.similarities(db, embedding.vector, only_words)
+        fused = fuse(by_words, by_vector, undiacritic=asked.fold)
+        return {i: (by_words.get(i), by_vector.get(i), score) for i, score in fused.items()}
+
+
+async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reranker) -> list[Candidate]:
+    """Order the best `reranker.depth` candidates by both scores; the rest follow as they were.
+
+    Raises what the reranker raises.
+    """
+    ordered = sorted(candidates, key=lambda c: -c.score)
+    head, tail = ordered[: reranker.depth], ordered[reranker.depth :]
+    own = await reranker.score(question, [c.passage for c in head])
+    combined = combine([c.fused for c in head], own)
+    head = [
+        replace(c, reranked=r, score=score) for c, r, score in zip(head, own, combined, strict=True)
+    ]
+    floor = min((c.score for c in head), default=0.0)
+    top = max((c.score for c in tail), default=0.0)
+    return head + [replace(c, score=c.score - max(0.0, top - floor)) for c in tail]
+
+
+def _held_back(candidate: Candidate) -> Candidate:
+    return replace(candidate, score=candidate.score * NOT_IN_FORCE)
+
+
+def _merge(
+    found: Sequence[dict[int, tuple[float | None, float | None, float]]],
+) -> dict[int, tuple[float | None, float | None, float]]:
+    """One score a passage over all phrasings: the mean, where not found counts as nothing.
+
+    The single scores shown are those for the first phrasing that found it.
+    """
+    if len(found) == 1:
+        return found[0]
+    merged: dict[int, tuple[float | None, float | None, float]] = {}
+    for scores in found:
+        for i, (words, vector, fused) in scores.items():
+            if i in merged:
+                words, vector = merged[i][:2]
+                fused += merged[i][2] * len(found)
+            merged[i] = (words, vector, fused / len(found))
+    return merged

@@ -1,0 +1,138 @@
+"""The vector index: pgvector's HNSW, one table an embedder, half-precision vectors.
+
+An embedder's table also keeps its passages' token vectors, so that late interaction needs
+no model for passages when a question is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import HalfVector
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.retrieval.scope import Scope
+from engine.storage.database import Database, driver
+from engine.storage.migrate import LOCK
+
+Vector = NDArray[np.float32]
+
+# Built and searched so that recall@50 stays above 0.97 (benchmarks/retrieval.py).
+BUILD = "m = 16, ef_construction = 128"
+EF_SEARCH = 160
+# A filter that leaves fewer passages is searched exactly: faster than the graph, and nothing is lost.
+EXACT_BELOW = 10_000
+MAX_SCAN_TUPLES = 200_000
+
+
+class VectorIndex:
+    """Vectors of one embedder's passages.
+
+    Scores are inner products of unit vectors, which is their cosine similarity.
+    """
+
+    def __init__(self, embedder: str, dimension: int) -> None:
+        self.table = "embeddings_" + re.sub(r"[^a-z0-9]+", "_", embedder.lower()).strip("_")
+        self.dimension = dimension
+
+    async def prepare(self, database: Database) -> None:
+        """Make the table and its index where they are missing."""
+        async with database.write() as db:
+            await db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            for statement in (
+                f"CREATE TABLE IF NOT EXISTS {self.table} ("
+                " passage_id integer PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,"
+                " document_id integer NOT NULL,"
+                f" embedding halfvec({self.dimension}) NOT NULL,"
+                " tokens bytea)",
+                f"ALTER TABLE {self.table} ALTER COLUMN embedding SET STORAGE PLAIN",
+                # Packed already; kept out of line so that exact scans read vectors only.
+                f"ALTER TABLE {self.table} ALTER COLUMN tokens SET STORAGE EXTERNAL",
+                f"CREATE INDEX IF NOT EXISTS {self.table}_document ON {self.table} (document_id)",
+                f"CREATE INDEX IF NOT EXISTS {self.table}_hnsw ON {self.table}"
+                f" USING hnsw (embedding halfvec_ip_ops) WITH ({BUILD})",
+            ):
+                await db.execute(text(statement))
+
+    async def add(
+        self, db: AsyncConnection, document_id: int, rows: Iterable[tuple[int, Vector, bytes | None]]
+    ) -> None:
+        """Store (passage id, vector, packed token vectors) of one document's passages."""
+        records = [(passage_id, document_id, HalfVector(vector), tokens) for passage_id, vector, tokens in rows]
+        await (await driver(db)).copy_records_to_table(
+            self.table, records=records, columns=["passage_id", "document_id", "embedding", "tokens"]
+        )
+
+    async def search(
+        self, db: AsyncConnection, vector: Vector, scope: Scope, limit: int
+    ) -> dict[int, float]:
+        """The `limit` nearest passages: passage id → cosine similarity, best first."""
+        if scope.empty:
+            return {}
+        where, order = "", "embedding <#> :vector"
+        values: dict[str, object] = {"vector": HalfVector(vector), "limit": limit}
+        if scope.include is not None:
+            where = "WHERE document_id = ANY(CAST(:documents AS int[]))"
+            values["documents"] = list(scope.include)
+            if scope.included_passages <= EXACT_BELOW:
+                order = "(embedding <#> :vector) + 0"  # an order that the graph cannot give
+        elif scope.exclude:
+            where = "WHERE document_id <> ALL(CAST(:documents AS int[]))"
+            values["documents"] = list(scope.exclude)
+        await db.execute(
+            text(
+                "SELECT set_config('hnsw.ef_search', :ef, true),"
+                " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
+                " set_config('hnsw.max_scan_tuples', :tuples, true)"
+            ),
+            {"ef": str(max(EF_SEARCH, 2 * limit)), "tuples": str(MAX_SCAN_TUPLES)},
+        )
+        rows = await db.execute(
+            text(
+                f"SELECT passage_id, -(embedding <#> :vector) AS similarity FROM {self.table} {where}"
+                f" ORDER BY {order} LIMIT :limit"
+            ),
+            values,
+        )
+        found = {passage_id: float(similarity) for passage_id, similarity in rows}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    async def similarities(
+        self, db: AsyncConnection, vector: Vector, passage_ids: Sequence[int]
+    ) -> dict[int, float]:
+        """Cosine similarities of given passages; those without a vector are left out."""
+        if not passage_ids:
+            return {}
+        rows = await db.execute(
+            text(
+                f"SELECT passage_id, -(embedding <#> :vector) FROM {self.table}"
+                " WHERE passage_id = ANY(CAST(:ids AS int[]))"
+            ),
+            {"vector": HalfVector(vector), "ids": list(passage_ids)},
+        )
+        return {passage_id: float(similarity) for passage_id, similarity in rows}
+
+    async def tokens(self, db: AsyncConnection, passage_ids: Sequence[int]) -> dict[int, bytes]:
+        """Packed token vectors of given passages, where there are any."""
+        rows = await db.execute(
+            text(
+                f"SELECT passage_id, tokens FROM {self.table}"
+                " WHERE passage_id = ANY(CAST(:ids AS int[])) AND tokens IS NOT NULL"
+            ),
+            {"ids": list(passage_ids)},
+        )
+        return {passage_id: bytes(tokens) for passage_id, tokens in rows}
+
+    async def documents_missing(self, db: AsyncConnection) -> list[int]:
+        """Documents with passages that this embedder has not seen."""
+        rows = await db.execute(
+            text(
+                "SELECT DISTINCT p.document_id FROM passages p"
+                f" LEFT JOIN {self.table} e ON e.passage_id = p.id WHERE e.passage_id IS NULL"
+            )
+        )
+        return [document_id for (document_id,) in rows]
