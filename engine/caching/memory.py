@@ -17,10 +17,14 @@ class MemoryCache(Generic[Value]):
     """Least recently used entries go first. Callers that miss the same key at once share one computation.
 
     name: what is cached, for traces. maxsize: entries; 0 keeps nothing. seconds: life of an entry.
+    keep: whether a computed value is worth keeping (a degraded one is not).
     """
 
-    def __init__(self, name: str, *, maxsize: int, seconds: float) -> None:
+    def __init__(
+        self, name: str, *, maxsize: int, seconds: float, keep: Callable[[Value], bool] = lambda _: True
+    ) -> None:
         self.name = name
+        self._keep = keep
         self._entries: TTLCache[Hashable, Value] = TTLCache(maxsize=max(maxsize, 1), ttl=seconds)
         self._off = maxsize == 0
         self._running: dict[Hashable, asyncio.Task[Value]] = {}
@@ -51,7 +55,8 @@ class MemoryCache(Generic[Value]):
 
     async def _fill(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> Value:
         value = await compute()
-        self._entries[key] = value
+        if self._keep(value):
+            self._entries[key] = value
         return value
 
     def clear(self) -> None:

@@ -9,13 +9,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
 from engine.documents.jobs import FileProgress, FileStage, Job, Upload
 from engine.documents.metadata import guess_metadata
-from engine.documents.model import PassageDraft
+from engine.documents.model import ParsedDocument, PassageDraft
 from engine.documents.parsing import ParsingLimits, check_name, format_of
 from engine.documents.parsing.sandbox import parse_in_process
 from engine.documents.passages import split_passages
@@ -182,12 +183,7 @@ class Ingestion:
         if not drafts:
             raise UnreadableFile(file_name, "empty", "it holds no text.")
         metadata = await asyncio.to_thread(guess_metadata, parsed, file_name)
-        passages: list[IndexedPassage] = []
-        for start in range(0, len(drafts), BATCH):
-            report("embedding", start, len(drafts))
-            batch = drafts[start : start + BATCH]
-            embeddings = await self._embedder.embed_passages([embedded_text(draft) for draft in batch])
-            passages += await asyncio.to_thread(_index_batch, batch, embeddings, metadata.language)
+        passages = await self._embed(drafts, metadata.language, report)
         report("storing", len(drafts), len(drafts))
         document_id, outcome = await self._index.store(
             PreparedDocument(
@@ -202,6 +198,36 @@ class Ingestion:
             again=again,
         )
         return FileProgress(file_name, outcome, len(drafts), len(drafts), document_id=document_id)
+
+    async def ingest_parsed(self, documents: Sequence[tuple[str, ParsedDocument]]) -> None:
+        """Store documents that are text already, as (file name, content); all or none if one fails to embed."""
+        split = [(name, parsed, split_passages(parsed)) for name, parsed in documents]
+        drafts = [draft for _, _, own in split for draft in own]
+        passages = iter(await self._embed(drafts, "und", lambda stage, done, total: None))
+        for name, parsed, own in split:
+            content = "\n".join(draft.text for draft in own).encode()
+            await self._index.store(
+                PreparedDocument(
+                    file_name=name,
+                    type="txt",
+                    content=content,
+                    content_hash=hashlib.sha256(content).hexdigest(),
+                    page_count=None,
+                    metadata=guess_metadata(parsed, name),
+                    passages=list(islice(passages, len(own))),
+                )
+            )
+
+    async def _embed(
+        self, drafts: Sequence[PassageDraft], language: str, report: Report
+    ) -> list[IndexedPassage]:
+        passages: list[IndexedPassage] = []
+        for start in range(0, len(drafts), BATCH):
+            report("embedding", start, len(drafts))
+            batch = drafts[start : start + BATCH]
+            embeddings = await self._embedder.embed_passages([embedded_text(draft) for draft in batch])
+            passages += await asyncio.to_thread(_index_batch, batch, embeddings, language)
+        return passages
 
     async def _read(self, content: bytes | Path, file_name: str) -> bytes:
         largest = self._limits.max_file_bytes

@@ -72,6 +72,10 @@ class Retriever:
             key = (self._embedder.name, question)
             return await self._embeddings.get(key, lambda: self._embedder.embed_query(question))
 
+    def clear_caches(self) -> None:
+        self._embeddings.clear()
+        self._results.clear()
+
     async def retrieve(
         self,
         question: str,

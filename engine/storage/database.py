@@ -76,6 +76,13 @@ class Database:
                     yield db
 
     @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """A connection outside any transaction, for statements that refuse one (VACUUM)."""
+        async with _translated():
+            async with self._connect() as db:
+                yield await db.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AsyncConnection]:
         asked = time.perf_counter()
         async with self._engine.connect() as db:

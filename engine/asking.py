@@ -1,0 +1,304 @@
+"""Asking: from a question to a streamed, cited answer that is kept as a turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange
+from engine.answering.evidence import answerability
+from engine.answering.followups import resolve
+from engine.answering.language_model import LanguageModel
+from engine.answering.model import MODES, Answer, Answered, AnswerEvent, AnswerText, Mode, Receipt, Stage
+from engine.answering.phrasings import phrase
+from engine.answering.prompts import no_answer
+from engine.chat.store import SessionStore
+from engine.documents.model import DocumentFilter
+from engine.errors import BadInput, DossierError, LanguageModelUnavailable, Unavailable
+from engine.observability.trace import Trace, stage, tracing
+from engine.reranking.base import Reranker
+from engine.reranking.tokens import PassageTokens
+from engine.retrieval.embedders.base import TokenEmbeddings
+from engine.retrieval.retriever import Retrieval, Retriever
+from engine.text.languages import detect_language
+from engine.text.normalisation import normalise_question
+
+
+@dataclass(frozen=True, slots=True)
+class AskingLimits:
+    """top_n: passages an answer is given. threshold: confidence below which nothing is quoted."""
+
+    k: int
+    top_n: int
+    threshold: float
+    question_characters: int
+    history_turns: int
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of the answer so far: kept if the question is stopped."""
+
+    question: str
+    standalone: str
+    phrasings: tuple[str, ...] = ()
+    retrieval: Retrieval | None = None
+    confidence: float = 0.0
+    answerer: str = ""
+    text: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+class Asker:
+    """The use case behind the chat page, the CLI and the REST routes."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        tokens: PassageTokens | None,
+        sessions: SessionStore,
+        rerankers: Mapping[str, Reranker | None],
+        default_reranker: str,
+        quoting: Answerer,
+        writing: Answerer | None,
+        language_model: LanguageModel | None,
+        limits: AskingLimits,
+        models: Mapping[str, str],
+    ) -> None:
+        self._retriever = retriever
+        self._tokens = tokens
+        self._sessions = sessions
+        self._rerankers = rerankers
+        self._default_reranker = default_reranker
+        self._quoting = quoting
+        self._writing = writing
+        self._language_model = language_model
+        self._limits = limits
+        self._models = models
+
+    def check(self, question: str) -> str:
+        """The question in its normal form. Raises BadInput for one that cannot be asked."""
+        longest = self._limits.question_characters
+        if len(question) > longest:
+            raise BadInput(
+                f"The question has {len(question):,} characters; at most {longest:,} can be asked.",
+                hint="Upload long text as a document and ask about it.",
+            )
+        question = normalise_question(question)
+        if not any(character.isalnum() for character in question):
+            raise BadInput("There is no question in this.", hint="Ask in words.")
+        return question
+
+    def reranker(self, name: str | None) -> Reranker | None:
+        """The reranker of that name, or the default one. Raises BadInput for an unknown name."""
+        name = name or self._default_reranker
+        if name not in self._rerankers:
+            raise BadInput(f"There is no reranker “{name}”.", hint=f"Choose one of: {', '.join(self._rerankers)}.")
+        return self._rerankers[name]
+
+    async def stream(
+        self,
+        question: str,
+        *,
+        session_id: UUID | None,
+        filter: DocumentFilter,
+        mode: Mode,
+        reranker: str | None,
+        replaces: int | None,
+    ) -> AsyncIterator[AnswerEvent]:
+        """Events in order; the last is Answered. Closing the iterator stops the work.
+
+        With a session the turn is kept, what had been written before a stop included.
+        """
+        question = self.check(question)
+        if mode not in MODES:
+            raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
+        chosen = self.reranker(reranker)
+        events: asyncio.Queue[AnswerEvent | None] = asyncio.Queue()
+        # A task of its own: its trace, its cancellation, whoever consumes the events.
+        work = asyncio.create_task(
+            self._answer(question, session_id, filter, mode, chosen, replaces, events.put_nowait)
+        )
+        work.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            await work
+        finally:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, DossierError):
+                await work
+
+    async def _answer(
+        self,
+        question: str,
+        session_id: UUID | None,
+        filter: DocumentFilter,
+        mode: Mode,
+        reranker: Reranker | None,
+        replaces: int | None,
+        emit: Callable[[AnswerEvent], None],
+    ) -> None:
+        with tracing() as trace:
+            progress = _Progress(question, question)
+            try:
+                draft = await self._draft(progress, session_id, filter, mode, reranker, replaces, emit)
+            except asyncio.CancelledError:
+                if session_id is not None:
+                    answer = self._finish(progress, _stopped(progress), trace, mode, reranker)
+                    keeping = self._sessions.add_turn(
+                        session_id, answer, mode=mode, filter=filter, replaces=replaces
+                    )
+                    await asyncio.shield(asyncio.ensure_future(keeping))
+                raise
+            answer = self._finish(progress, draft, trace, mode, reranker)
+            turn_id = None
+            if session_id is not None:
+                turn_id = await self._sessions.add_turn(
+                    session_id, answer, mode=mode, filter=filter, replaces=replaces
+                )
+            emit(Answered(answer, turn_id))
+
+    async def _draft(
+        self,
+        progress: _Progress,
+        session_id: UUID | None,
+        filter: DocumentFilter,
+        mode: Mode,
+        reranker: Reranker | None,
+        replaces: int | None,
+        emit: Callable[[AnswerEvent], None],
+    ) -> Draft:
+        emit(Stage("understanding"))
+        with stage("understanding"):
+            history = await self._history(session_id, replaces)
+            progress.standalone = await resolve(progress.question, history, self._language_model)
+            phrasings = await phrase(progress.standalone, mode, self._language_model)
+        if phrasings.notice:
+            progress.notices.append(phrasings.notice)
+        also = [*phrasings.questions[1:], *([phrasings.hypothetical] if phrasings.hypothetical else [])]
+        progress.phrasings = (progress.standalone, *also)
+        retrieval = await self._retriever.retrieve(
+            progress.standalone,
+            reranker=reranker,
+            also=also,
+            filter=filter,
+            k=self._limits.k,
+            entering=lambda name: emit(Stage(name)),
+        )
+        progress.retrieval = retrieval
+        if retrieval.notice:
+            progress.notices.append(retrieval.notice)
+        emit(Stage("reading"))
+        with stage("reading"):
+            request = await self._request(progress.standalone, retrieval, history)
+            progress.confidence = await asyncio.to_thread(_confidence, request)
+        language = request.language
+        if not request.sources:
+            return Draft(no_answer(language), "no_answer", ())
+        emit(Stage("writing"))
+        with stage("writing"):
+            if self._writing is not None:
+                try:
+                    return await self._write(self._writing, request, progress, emit)
+                except LanguageModelUnavailable as error:
+                    progress.notices.append(f"{error.message} These are quotes from your documents instead.")
+            if progress.confidence < self._limits.threshold:
+                return Draft(no_answer(language), "no_answer", ())
+            return await self._write(self._quoting, request, progress, emit)
+
+    async def _history(self, session_id: UUID | None, replaces: int | None) -> tuple[Exchange, ...]:
+        if session_id is None or self._limits.history_turns == 0:
+            return ()
+        turns = await self._sessions.turns(session_id, latest=self._limits.history_turns + 1)
+        if replaces is not None:
+            turns = [turn for turn in turns if turn.id < replaces]
+        return tuple(
+            Exchange(turn.answer.standalone_question, turn.answer.text)
+            for turn in turns[-self._limits.history_turns :]
+        )
+
+    async def _request(
+        self, question: str, retrieval: Retrieval, history: tuple[Exchange, ...]
+    ) -> AnswerRequest:
+        sources = retrieval.candidates[: self._limits.top_n]
+        request = AnswerRequest(question, detect_language(question), sources, history=history)
+        if self._tokens is None or not sources:
+            return request
+        try:
+            embedding = await self._retriever.embed_question(question)
+            tokens: Sequence[TokenEmbeddings] = await self._tokens.load([c.passage for c in sources])
+        except Unavailable:
+            return request  # sentences are then chosen by their words
+        return replace(request, question_tokens=embedding.tokens, source_tokens=tuple(tokens))
+
+    async def _write(
+        self,
+        answerer: Answerer,
+        request: AnswerRequest,
+        progress: _Progress,
+        emit: Callable[[AnswerEvent], None],
+    ) -> Draft:
+        progress.answerer = answerer.name
+        async with contextlib.aclosing(answerer.stream(request)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                if isinstance(piece, Draft):
+                    return piece
+                progress.text.append(piece)
+                emit(AnswerText(piece))
+        raise AssertionError("an answerer ends with a draft")
+
+    def _finish(
+        self, progress: _Progress, draft: Draft, trace: Trace, mode: Mode, reranker: Reranker | None
+    ) -> Answer:
+        retrieval = progress.retrieval or Retrieval((), 0)
+        sources = retrieval.candidates[: self._limits.top_n]
+        if draft.notice:
+            progress.notices.append(draft.notice)
+        receipt = Receipt(
+            stages=trace.timings(),
+            total_ms=round(trace.total_ms, 2),
+            pool_wait_ms=round(trace.pool_wait_ms, 3),
+            cache=dict(trace.cache),
+            candidates_before=retrieval.found,
+            candidates_after=len(sources),
+            phrasings=progress.phrasings,
+            models={
+                **self._models,
+                "reranker": reranker.name if reranker else "none",
+                "answerer": progress.answerer or "none",
+            },
+            settings={
+                "mode": mode,
+                "default_retrieval_k": self._limits.k,
+                "default_rerank_top_n": self._limits.top_n,
+                "answer_threshold": self._limits.threshold,
+            },
+            prompt_tokens=draft.prompt_tokens,
+            completion_tokens=draft.completion_tokens,
+        )
+        return Answer(
+            question=progress.question,
+            standalone_question=progress.standalone,
+            text=draft.text,
+            kind=draft.kind,
+            citations=draft.citations,
+            sources=sources,
+            confidence=round(progress.confidence, 4),
+            receipt=receipt,
+            unsupported=draft.unsupported,
+            removed_citations=draft.removed_citations,
+            complete=draft.complete,
+            notice=" ".join(progress.notices),
+        )
+
+
+def _confidence(request: AnswerRequest) -> float:
+    return answerability(request)
+
+
+def _stopped(progress: _Progress) -> Draft:
+    return Draft("".join(progress.text), "generated", (), complete=False, notice="Stopped before the end.")

@@ -1,0 +1,326 @@
+"""The composition root: `open_engine` builds everything with a lifetime and closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+from engine.answering.evidence import ANSWER_THRESHOLD
+from engine.answering.extractive import QuotingAnswerer
+from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
+from engine.answering.model import Answer, Answered, AnswerEvent, Mode
+from engine.answering.suggestions import suggest
+from engine.asking import Asker, AskingLimits
+from engine.caching.memory import MemoryCache
+from engine.chat.store import SessionStore
+from engine.documents.index import DocumentIndex
+from engine.documents.ingestion import Ingestion
+from engine.documents.model import DocumentFilter, Passage
+from engine.documents.page_images import PageImage, render_page
+from engine.documents.parsing import ParsingLimits
+from engine.documents.store import DocumentStore
+from engine.errors import BadInput, DossierError
+from engine.features import Feature, observe
+from engine.reranking import RERANKERS, RerankerParts
+from engine.reranking.base import Reranker
+from engine.reranking.tokens import PassageTokens
+from engine.retrieval.embedders import EmbedderOptions, open_embedder
+from engine.retrieval.embedders.base import Embedder, Embedding
+from engine.retrieval.model import Candidate
+from engine.retrieval.retriever import SEARCHES, Retrieval, Retriever, Search
+from engine.retrieval.vector import VectorIndex
+from engine.settings import Settings, load_settings
+from engine.storage.database import Database
+from engine.storage.embedded import embedded_postgres
+from engine.storage.migrate import migrate
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_SECONDS = 600.0
+
+
+class Engine:
+    """Dossier without a face. Made by `open_engine`; every part is safe to use from many tasks.
+
+    documents: listing, reading and editing documents. ingestion: taking files in.
+    sessions: conversations and their turns. database: the pool, for measuring and checks.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        documents: DocumentStore,
+        ingestion: Ingestion,
+        sessions: SessionStore,
+        retriever: Retriever,
+        asker: Asker,
+        language_model: str,
+        features: Callable[[], Awaitable[list[Feature]]],
+        database: Database,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.documents = documents
+        self.ingestion = ingestion
+        self.sessions = sessions
+        self.language_model = language_model
+        self._retriever = retriever
+        self._asker = asker
+        self._features = features
+
+    def stream(
+        self,
+        question: str,
+        *,
+        session_id: UUID | None = None,
+        filter: DocumentFilter = DocumentFilter(),
+        mode: Mode = "fast",
+        reranker: str | None = None,
+        replaces: int | None = None,
+    ) -> AsyncIterator[AnswerEvent]:
+        """Ask, and follow the answer as it is written; the last event is Answered.
+
+        replaces: id of the session's turn that this question takes the place of.
+        Closing the iterator stops the work; with a session, what was written is kept.
+        Raises BadInput, NotFound (the session), DatabaseUnavailable.
+        """
+        return self._asker.stream(
+            question, session_id=session_id, filter=filter, mode=mode, reranker=reranker, replaces=replaces
+        )
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        session_id: UUID | None = None,
+        filter: DocumentFilter = DocumentFilter(),
+        mode: Mode = "fast",
+        reranker: str | None = None,
+        replaces: int | None = None,
+    ) -> Answer:
+        """Ask, and wait for the whole answer. Raises as `stream` does."""
+        answer: Answer | None = None
+        async for event in self.stream(
+            question, session_id=session_id, filter=filter, mode=mode, reranker=reranker, replaces=replaces
+        ):
+            if isinstance(event, Answered):
+                answer = event.answer
+        assert answer is not None
+        return answer
+
+    async def search(
+        self,
+        question: str,
+        *,
+        k: int = 10,
+        filter: DocumentFilter = DocumentFilter(),
+        pipeline: str | None = None,
+    ) -> list[Candidate]:
+        """The best `k` passages.
+
+        pipeline: ``bm25``, ``dense``, ``hybrid`` or ``hybrid+RERANKER``; None is the one
+        that questions go through. Raises BadInput for an unknown one.
+        """
+        question = self._asker.check(question)
+        search, _, name = (pipeline or "hybrid+").partition("+")
+        if search not in SEARCHES:
+            raise BadInput(f"There is no pipeline “{pipeline}”.", hint="Use bm25, dense or hybrid[+RERANKER].")
+        reranker = self._asker.reranker(name or None) if pipeline is None or name else None
+        kept = max(k, self.settings.default_retrieval_k)
+        retrieval = await self._retriever.retrieve(
+            question, reranker=reranker, filter=filter, k=kept, search=cast(Search, search)
+        )
+        return list(retrieval.candidates[:k])
+
+    async def suggestions(self, limit: int = 4) -> list[str]:
+        """Questions that the documents themselves suggest; none for an empty corpus."""
+        return suggest(await self.documents.headings(limit=60), limit)
+
+    async def passage_context(self, passage_id: int, around: int = 1) -> list[Passage]:
+        """A passage between its neighbours, in reading order; empty if it is gone."""
+        return list(await self.documents.neighbours(passage_id, around))
+
+    async def page_image(self, document_id: int, page: int, quote: str, scale: float = 1.5) -> PageImage:
+        """A page of a PDF with the quote marked. Raises NotFound, UnreadableFile."""
+        content = await self.documents.file(document_id)
+        return await asyncio.to_thread(render_page, content, page, quote, scale)
+
+    def clear_caches(self) -> None:
+        """Forget cached question embeddings and retrieval results."""
+        self._retriever.clear_caches()
+
+    async def features(self) -> list[Feature]:
+        """What was asked for and what is running."""
+        return await self._features()
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]:
+    """Build the engine from settings (by default the environment's), and close it in the end.
+
+    Raises BadInput for wrong settings, DatabaseUnavailable, ModelUnavailable.
+    """
+    settings = settings or load_settings()
+    async with AsyncExitStack() as stack:
+        home = settings.dossier_home.expanduser()
+        url = settings.database_url
+        if not url:
+            url = await stack.enter_async_context(embedded_postgres(home / "postgres"))
+        database = Database(
+            url,
+            schema=settings.database_schema,
+            pool_size=settings.database_pool_size,
+            pool_timeout_seconds=settings.database_pool_timeout_seconds,
+            statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        )
+        stack.push_async_callback(database.aclose)
+        await migrate(database)
+
+        embedder = await open_embedder(settings.embedder, _embedder_options(settings, home))
+        stack.push_async_callback(embedder.aclose)
+        vectors = VectorIndex(embedder.name, embedder.dimension)
+        await vectors.prepare(database)
+
+        documents = DocumentStore(database)
+        index = DocumentIndex(database, vectors)
+        embeddings: MemoryCache[Embedding] = MemoryCache(
+            "question embedding", maxsize=settings.l1_cache_maxsize, seconds=settings.cache_ttl_embeddings
+        )
+        results: MemoryCache[Retrieval] = MemoryCache(
+            "retrieval",
+            maxsize=settings.l1_cache_maxsize,
+            seconds=settings.cache_ttl_retrieval,
+            keep=lambda retrieval: not retrieval.notice,
+        )
+        retriever = Retriever(database, documents, vectors, embedder, embeddings=embeddings, results=results)
+        tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
+        rerankers = _open_rerankers(stack, RerankerParts(retriever.embed_question, tokens))
+        sessions = SessionStore(database)
+        ingestion = Ingestion(
+            index, documents, embedder, limits=_parsing_limits(settings), concurrency=settings.ingest_concurrency
+        )
+        stack.push_async_callback(ingestion.aclose)
+
+        language_model = _open_language_model(stack, settings)
+        asker = Asker(
+            retriever,
+            tokens,
+            sessions,
+            rerankers,
+            settings.default_reranker_type,
+            QuotingAnswerer(),
+            LanguageModelAnswerer(language_model) if language_model else None,
+            language_model,
+            AskingLimits(
+                k=settings.default_retrieval_k,
+                top_n=settings.default_rerank_top_n,
+                threshold=settings.answer_threshold if settings.answer_threshold >= 0 else ANSWER_THRESHOLD,
+                question_characters=settings.max_question_characters,
+                history_turns=settings.answer_history_turns,
+            ),
+            {"embedder": embedder.name, "language_model": settings.openai_model if language_model else "none"},
+        )
+        asker.reranker(None)  # an unknown default is an error now, not at the first question
+
+        housekeeping = asyncio.create_task(
+            _keep_house(settings, index, sessions, vectors, database, ingestion), name="housekeeping"
+        )
+        stack.push_async_callback(_stop, housekeeping)
+        yield Engine(
+            settings,
+            documents=documents,
+            ingestion=ingestion,
+            sessions=sessions,
+            retriever=retriever,
+            asker=asker,
+            language_model=settings.openai_model if language_model else "",
+            database=database,
+            features=lambda: observe(settings, database, vectors, rerankers, language_model is not None),
+        )
+
+
+def _embedder_options(settings: Settings, home: Path) -> EmbedderOptions:
+    return EmbedderOptions(
+        models_folder=home / "models",
+        threads=settings.model_threads,
+        openai_api_key=settings.openai_api_key.get_secret_value(),
+        openai_base_url=settings.openai_base_url or None,
+        openai_model=settings.openai_embedder_model,
+        openai_timeout_seconds=settings.openai_timeout_seconds,
+        bge_model=settings.bge_embedder_name,
+        device=settings.bge_device,
+    )
+
+
+def _parsing_limits(settings: Settings) -> ParsingLimits:
+    return ParsingLimits(
+        max_file_bytes=settings.max_upload_bytes,
+        max_uncompressed_bytes=settings.max_uncompressed_bytes,
+        max_text_characters=settings.max_text_characters,
+        max_pages=settings.max_pages,
+        max_columns=settings.max_table_columns,
+        max_rows=settings.max_table_rows,
+        timeout_seconds=settings.parse_timeout_seconds,
+        max_memory_bytes=settings.parse_memory_bytes,
+    )
+
+
+def _open_language_model(stack: AsyncExitStack, settings: Settings) -> LanguageModel | None:
+    """The language model, where a key or an endpoint of one's own is given."""
+    key = settings.openai_api_key.get_secret_value()
+    if not key and not settings.openai_base_url:
+        return None
+    model = LanguageModel(
+        api_key=key or "none",  # local endpoints ask for none, the client insists on one
+        base_url=settings.openai_base_url or None,
+        model=settings.openai_model,
+        timeout_seconds=settings.openai_timeout_seconds,
+        max_retries=settings.openai_max_retries,
+    )
+    stack.push_async_callback(model.aclose)
+    return model
+
+
+def _open_rerankers(stack: AsyncExitStack, parts: RerankerParts) -> dict[str, Reranker | None]:
+    rerankers = {name: make(parts) for name, make in RERANKERS.items()}
+    for reranker in rerankers.values():
+        if reranker is not None:
+            stack.push_async_callback(reranker.aclose)
+    return rerankers
+
+
+async def _keep_house(
+    settings: Settings,
+    index: DocumentIndex,
+    sessions: SessionStore,
+    vectors: VectorIndex,
+    database: Database,
+    ingestion: Ingestion,
+) -> None:
+    """Embed what another embedder left behind; purge what was deleted long enough ago."""
+    with contextlib.suppress(DossierError):
+        async with database.read() as db:
+            missing = await vectors.documents_missing(db)
+        if missing:
+            log.info("%d documents are embedded anew; until then words alone find them.", len(missing))
+            await ingestion.reindex(missing)
+    while True:
+        try:
+            await index.purge(settings.delete_grace_seconds)
+            await sessions.purge(settings.delete_grace_seconds)
+        except DossierError as error:
+            log.warning("Purging is put off: %s", error)
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,177 @@
+"""Measure retrieval and answers on a test collection, through the very code that serves users."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import text
+
+from engine.documents.model import Block, ParsedDocument
+from engine.engine import Engine, open_engine
+from engine.errors import BadInput
+from engine.evaluation.collection import Query, TestCollection
+from engine.settings import Settings
+from engine.text.normalisation import normalise
+
+log = logging.getLogger(__name__)
+
+DEPTH = 100  # passages retrieved a query: several may belong to one document
+CUT = 50  # documents ranked a query
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """Figures by pipeline; the answers' figures are None where the collection cannot tell.
+
+    answer_recall: share of answerable questions whose answer text holds a gold answer.
+    abstain_auroc: how well the confidence tells answerable questions from others.
+    """
+
+    pipelines: dict[str, dict[str, float]] = field(default_factory=dict)
+    answer_recall: float | None = None
+    abstain_auroc: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        result: dict[str, Any] = {"pipelines": self.pipelines}
+        for name in ("answer_recall", "abstain_auroc"):
+            if (value := getattr(self, name)) is not None:
+                result[name] = value
+        return result
+
+
+async def evaluate(
+    settings: Settings,
+    collection: TestCollection,
+    pipelines: Sequence[str] | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Evaluation:
+    """Index the collection apart from the user's documents, ask its queries, measure.
+
+    pipelines: names as `Engine.search` takes them; None is bm25, dense, hybrid and hybrid
+        with the default reranker. Latency is that of one query at a time, nothing cached.
+    """
+    names = list(pipelines or ("bm25", "dense", "hybrid", f"hybrid+{settings.default_reranker_type}"))
+    result = Evaluation()
+    async with _apart(settings, collection) as engine:
+        await _index(engine, collection, progress)
+        ids = await _record_ids(engine)
+        for name in names:
+            result.pipelines[name] = await _measure(engine, collection, ids, name, progress)
+        if any(query.answers for query in collection.queries):
+            await _answers(engine, collection.queries, result, progress)
+    return result
+
+
+@asynccontextmanager
+async def _apart(settings: Settings, collection: TestCollection) -> AsyncIterator[Engine]:
+    """An engine on a schema of its own, which is dropped in the end."""
+    digest = hashlib.sha256(f"{collection.name}{time.time_ns()}".encode()).hexdigest()[:12]
+    own = settings.model_copy(
+        update={
+            "database_schema": f"evaluation_{digest}",
+            "default_retrieval_k": DEPTH,
+            "openai_api_key": type(settings.openai_api_key)(""),
+            "openai_base_url": "",
+        }
+    )
+    async with open_engine(own) as engine:
+        try:
+            yield engine
+        finally:
+            async with engine.database.write() as db:
+                await db.execute(text(f"DROP SCHEMA {own.database_schema} CASCADE"))
+
+
+async def _index(engine: Engine, collection: TestCollection, progress: Progress) -> None:
+    batch: list[tuple[str, ParsedDocument]] = []
+    for done, record in enumerate(collection.corpus, start=1):
+        lines = normalise(record.text, keep_line_breaks=True).split("\n")
+        blocks = tuple(Block("paragraph", line) for line in lines if line)
+        if blocks:
+            batch.append((record.id, ParsedDocument(blocks, title=normalise(record.title))))
+        if len(batch) == 64 or done == len(collection.corpus):
+            await engine.ingestion.ingest_parsed(batch)
+            batch = []
+            progress("indexing", done, len(collection.corpus))
+    async with engine.database.autocommit() as db:
+        await db.execute(text("VACUUM ANALYZE"))
+
+
+async def _record_ids(engine: Engine) -> dict[int, str]:
+    """Document id → the collection's own id."""
+    async with engine.database.read() as db:
+        rows = await db.execute(text("SELECT id, file_name FROM documents"))
+        return {document_id: name for document_id, name in rows}
+
+
+async def _measure(
+    engine: Engine, collection: TestCollection, ids: dict[int, str], pipeline: str, progress: Progress
+) -> dict[str, float]:
+    import ir_measures
+    from ir_measures import RR, R, nDCG
+
+    judged = [query for query in collection.queries if query.id in collection.relevance]
+    if not judged:
+        raise BadInput(f"No query of {collection.name} has a relevance judgment.")
+    run: list[Any] = []
+    milliseconds: list[float] = []
+    engine.clear_caches()
+    await engine.search(judged[0].text, k=DEPTH, pipeline=pipeline)  # plans and pages are warm for all
+    engine.clear_caches()
+    for done, query in enumerate(judged, start=1):
+        started = time.perf_counter()
+        candidates = await engine.search(query.text, k=DEPTH, pipeline=pipeline)
+        milliseconds.append((time.perf_counter() - started) * 1000)
+        records = dict.fromkeys(ids[c.passage.document_id] for c in candidates)
+        run += [
+            ir_measures.ScoredDoc(query.id, record, float(CUT - rank))
+            for rank, record in enumerate(list(records)[:CUT])
+        ]
+        if done % 50 == 0 or done == len(judged):
+            progress(pipeline, done, len(judged))
+    relevant = [
+        ir_measures.Qrel(query.id, record, gain)
+        for query in judged
+        for record, gain in collection.relevance[query.id].items()
+    ]
+    measures = {nDCG @ 10: "ndcg@10", RR @ 10: "mrr@10", R @ 50: "recall@50"}
+    figures = ir_measures.calc_aggregate(list(measures), relevant, run)
+    return {
+        **{name: round(float(figures[measure]), 4) for measure, name in measures.items()},
+        "p50_ms": round(float(np.percentile(milliseconds, 50)), 2),
+        "p95_ms": round(float(np.percentile(milliseconds, 95)), 2),
+        "queries": len(judged),
+    }
+
+
+async def _answers(engine: Engine, queries: Sequence[Query], result: Evaluation, progress: Progress) -> None:
+    """Ask every query; see whether the answer holds a gold one, and how sure it was."""
+    held: list[bool] = []
+    sure: list[tuple[bool, float]] = []
+    for done, query in enumerate(queries, start=1):
+        answerable = query.answerable is not False
+        answer = await engine.ask(query.text)
+        if answerable and query.answers:
+            shown = normalise(answer.text).casefold()
+            held.append(any(normalise(gold).casefold() in shown for gold in query.answers))
+        if query.answerable is not None:
+            sure.append((query.answerable, answer.confidence))
+        if done % 50 == 0 or done == len(queries):
+            progress("answers", done, len(queries))
+    if held:
+        result.answer_recall = round(sum(held) / len(held), 4)
+    labels = [label for label, _ in sure]
+    if len(set(labels)) == 2:
+        from sklearn.metrics import roc_auc_score
+
+        result.abstain_auroc = round(float(roc_auc_score(labels, [confidence for _, confidence in sure])), 4)
