@@ -1,0 +1,84 @@
+"""The embedded PostgreSQL survives what happens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from engine.errors import DatabaseUnavailable
+from engine.storage.database import Database
+from engine.storage.embedded import embedded_postgres
+
+pytestmark = pytest.mark.anyio
+
+
+def database(url: str) -> Database:
+    return Database(
+        url, schema="public", pool_size=2, pool_timeout_seconds=2, statement_timeout_seconds=10
+    )
+
+
+def postmaster(folder: Path) -> int:
+    return int((folder / "postmaster.pid").read_text().splitlines()[0])
+
+
+async def test_a_killed_server_comes_back_with_what_was_committed(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    async with embedded_postgres(folder) as url:
+        pool = database(url)
+        async with pool.write() as db:
+            await db.execute(text("CREATE TABLE kept (word text)"))
+            await db.execute(text("INSERT INTO kept VALUES ('đấu thầu')"))
+        killed = postmaster(folder)
+        for process in [*psutil.Process(killed).children(), psutil.Process(killed)]:
+            process.send_signal(signal.SIGKILL)
+
+        async def read() -> str:
+            while True:
+                try:
+                    async with pool.read() as db:
+                        return str((await db.execute(text("SELECT word FROM kept"))).scalar_one())
+                except DatabaseUnavailable:
+                    await asyncio.sleep(0.1)
+
+        assert await asyncio.wait_for(read(), 20) == "đấu thầu"
+        assert postmaster(folder) != killed
+        await pool.aclose()
+
+
+async def test_the_last_to_leave_stops_the_server(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    async with embedded_postgres(folder) as first:
+        async with embedded_postgres(folder) as second:
+            assert first == second
+        pool = database(first)
+        async with pool.read() as db:
+            assert (await db.execute(text("SELECT 1"))).scalar_one() == 1
+        await pool.aclose()
+        pid = postmaster(folder)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+async def test_the_mark_of_a_killed_app_does_not_keep_the_server_running(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    dead = await asyncio.create_subprocess_exec("sleep", "60")
+    async with embedded_postgres(folder):
+        pass
+    (folder / ".handle_pids.json").write_text(f"[{dead.pid}]")
+    os.kill(dead.pid, signal.SIGKILL)
+    await dead.wait()
+    async with embedded_postgres(folder):
+        pid = postmaster(folder)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+async def test_a_folder_with_spaces_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable, match="DOSSIER_HOME"):
+        async with embedded_postgres(tmp_path / "my documents"):
+            pass
