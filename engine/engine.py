@@ -8,12 +8,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
+from engine.answering.base import Answerer
 from engine.answering.evidence import ANSWER_THRESHOLD
 from engine.answering.extractive import QuotingAnswerer
-from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
 from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
 from engine.asking import Asker, AskingLimits
@@ -40,6 +40,9 @@ from engine.storage.database import Database
 from engine.storage.embedded import embedded_postgres
 from engine.storage.migrate import migrate
 
+if TYPE_CHECKING:
+    from engine.answering.language_model import LanguageModel
+
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 600.0
@@ -61,6 +64,7 @@ class Engine:
         sessions: SessionStore,
         retriever: Retriever,
         asker: Asker,
+        index: DocumentIndex,
         language_model: str,
         features: Callable[[], Awaitable[list[Feature]]],
         database: Database,
@@ -73,6 +77,7 @@ class Engine:
         self.language_model = language_model
         self._retriever = retriever
         self._asker = asker
+        self._index = index
         self._features = features
 
     def stream(
@@ -152,6 +157,11 @@ class Engine:
         content = await self.documents.file(document_id)
         return await asyncio.to_thread(render_page, content, page, quote, scale)
 
+    async def purge(self) -> int:
+        """Remove for good what was deleted longer ago than the setting allows; counts documents."""
+        await self.sessions.purge(self.settings.delete_grace_seconds)
+        return await self._index.purge(self.settings.delete_grace_seconds)
+
     def clear_caches(self) -> None:
         """Forget cached question embeddings and retrieval results."""
         self._retriever.clear_caches()
@@ -208,7 +218,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         )
         stack.push_async_callback(ingestion.aclose)
 
-        language_model = _open_language_model(stack, settings)
+        language_model, writing = _open_language_model(stack, settings)
         asker = Asker(
             retriever,
             tokens,
@@ -216,7 +226,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             rerankers,
             settings.default_reranker_type,
             QuotingAnswerer(),
-            LanguageModelAnswerer(language_model) if language_model else None,
+            writing,
             language_model,
             AskingLimits(
                 k=settings.default_retrieval_k,
@@ -229,21 +239,21 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         )
         asker.reranker(None)  # an unknown default is an error now, not at the first question
 
-        housekeeping = asyncio.create_task(
-            _keep_house(settings, index, sessions, vectors, database, ingestion), name="housekeeping"
-        )
-        stack.push_async_callback(_stop, housekeeping)
-        yield Engine(
+        engine = Engine(
             settings,
             documents=documents,
             ingestion=ingestion,
             sessions=sessions,
             retriever=retriever,
             asker=asker,
+            index=index,
             language_model=settings.openai_model if language_model else "",
             database=database,
             features=lambda: observe(settings, database, vectors, rerankers, language_model is not None),
         )
+        housekeeping = asyncio.create_task(_keep_house(engine, vectors), name="housekeeping")
+        stack.push_async_callback(_stop, housekeeping)
+        yield engine
 
 
 def _embedder_options(settings: Settings, home: Path) -> EmbedderOptions:
@@ -272,20 +282,24 @@ def _parsing_limits(settings: Settings) -> ParsingLimits:
     )
 
 
-def _open_language_model(stack: AsyncExitStack, settings: Settings) -> LanguageModel | None:
-    """The language model, where a key or an endpoint of one's own is given."""
+def _open_language_model(
+    stack: AsyncExitStack, settings: Settings
+) -> tuple[LanguageModel, Answerer] | tuple[None, None]:
+    """The language model and its answerer, where a key or an endpoint of one's own is given."""
     key = settings.openai_api_key.get_secret_value()
     if not key and not settings.openai_base_url:
-        return None
+        return None, None
+    from engine.answering.language_model import LanguageModel, LanguageModelAnswerer  # the client takes 1 s and 30 MB
+
     model = LanguageModel(
+        settings.openai_model,
         api_key=key or "none",  # local endpoints ask for none, the client insists on one
-        base_url=settings.openai_base_url or None,
-        model=settings.openai_model,
-        timeout_seconds=settings.openai_timeout_seconds,
+        base_url=settings.openai_base_url,
+        timeout=settings.openai_timeout_seconds,
         max_retries=settings.openai_max_retries,
     )
     stack.push_async_callback(model.aclose)
-    return model
+    return model, LanguageModelAnswerer(model)
 
 
 def _open_rerankers(stack: AsyncExitStack, parts: RerankerParts) -> dict[str, Reranker | None]:
@@ -296,25 +310,17 @@ def _open_rerankers(stack: AsyncExitStack, parts: RerankerParts) -> dict[str, Re
     return rerankers
 
 
-async def _keep_house(
-    settings: Settings,
-    index: DocumentIndex,
-    sessions: SessionStore,
-    vectors: VectorIndex,
-    database: Database,
-    ingestion: Ingestion,
-) -> None:
+async def _keep_house(engine: Engine, vectors: VectorIndex) -> None:
     """Embed what another embedder left behind; purge what was deleted long enough ago."""
     with contextlib.suppress(DossierError):
-        async with database.read() as db:
+        async with engine.database.read() as db:
             missing = await vectors.documents_missing(db)
         if missing:
             log.info("%d documents are embedded anew; until then words alone find them.", len(missing))
-            await ingestion.reindex(missing)
+            await engine.ingestion.reindex(missing)
     while True:
         try:
-            await index.purge(settings.delete_grace_seconds)
-            await sessions.purge(settings.delete_grace_seconds)
+            await engine.purge()
         except DossierError as error:
             log.warning("Purging is put off: %s", error)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -59,5 +59,8 @@ class MemoryCache(Generic[Value]):
             self._entries[key] = value
         return value
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def clear(self) -> None:
         self._entries.clear()
