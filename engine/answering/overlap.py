@@ -1,0 +1,72 @@
+"""How much of one sentence's words another text shares, weighted by how rare they are."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from engine.text.analysis import analyse, fold_term
+
+_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+_GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*\Z")
+_SMALL = {
+    word: str(number)
+    for words in (
+        "one two three four five six seven eight nine ten eleven twelve",
+        "một hai ba bốn năm sáu bảy tám chín mười",
+    )
+    for number, word in enumerate(words.split(), start=1)
+}
+# Names: words in capitals where a sentence does not begin.
+_NAME = re.compile(r"(?<=[\w,;] )(?:[A-ZĐÀ-Ỹ][\w.-]*\w)")
+
+
+def words(text: str, language: str) -> list[str]:
+    """Terms without diacritics, for comparing texts that may be typed without them."""
+    return [fold_term(term) for term in analyse(text, language)]
+
+
+def numbers(text: str) -> set[str]:
+    """Numbers in one spelling: 1.000, 1,000 and 1000 are one, so are 05 and 5, 1,5 and 1.5."""
+    found = set()
+    for number in _DIGITS.findall(unicodedata.normalize("NFKC", text)):
+        plain = re.sub(r"[.,]", "", number) if _GROUPED.match(number) else number.replace(",", ".")
+        found.add(plain.lstrip("0") or "0")
+    return found
+
+
+def spelled_numbers(text: str) -> set[str]:
+    """Numbers up to twelve that `text` writes as words."""
+    return {_SMALL[word] for word in re.findall(r"\w+", text.lower()) if word in _SMALL}
+
+
+def names(text: str) -> set[str]:
+    """Capitalised words that do not begin a sentence."""
+    return set(_NAME.findall(text))
+
+
+class Overlap:
+    """Word weights learnt from the sentences at hand, and the share of them that is found.
+
+    A word's weight is its inverse document frequency among `sentences`; words in none of
+    them weigh most.
+    """
+
+    def __init__(self, sentences: Iterable[Sequence[str]]) -> None:
+        self._frequency: Counter[str] = Counter()
+        self._count = 0
+        for sentence in sentences:
+            self._frequency.update(set(sentence))
+            self._count += 1
+
+    def weight(self, word: str) -> float:
+        return math.log1p((self._count + 0.5) / (self._frequency[word] + 0.5))
+
+    def share(self, wanted: Iterable[str], given: Iterable[str]) -> float:
+        """Share in [0, 1] of the weight of `wanted` that `given` holds; 0 if nothing is wanted."""
+        distinct, held = set(wanted), set(given)
+        total = sum(self.weight(word) for word in distinct)
+        return sum(self.weight(word) for word in distinct & held) / total if total else 0.0
