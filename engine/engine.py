@@ -52,7 +52,8 @@ class Engine:
     """Dossier without a face. Made by `open_engine`; every part is safe to use from many tasks.
 
     documents: listing, reading and editing documents. ingestion: taking files in.
-    sessions: conversations and their turns. database: the pool, for measuring and checks.
+    sessions: conversations and their turns.
+    database, vectors: the pool and the vector index, for measuring and checks.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Engine:
         retriever: Retriever,
         asker: Asker,
         index: DocumentIndex,
+        vectors: VectorIndex,
         language_model: str,
         features: Callable[[], Awaitable[list[Feature]]],
         database: Database,
@@ -78,6 +80,7 @@ class Engine:
         self._retriever = retriever
         self._asker = asker
         self._index = index
+        self.vectors = vectors
         self._features = features
 
     def stream(
@@ -143,6 +146,10 @@ class Engine:
             question, reranker=reranker, filter=filter, k=kept, search=cast(Search, search)
         )
         return list(retrieval.candidates[:k])
+
+    async def embed_question(self, question: str) -> Embedding:
+        """The question's embedding, cached. Raises ModelUnavailable or Unavailable."""
+        return await self._retriever.embed_question(question)
 
     async def suggestions(self, limit: int = 4) -> list[str]:
         """Questions that the documents themselves suggest; none for an empty corpus."""
@@ -247,11 +254,12 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             retriever=retriever,
             asker=asker,
             index=index,
+            vectors=vectors,
             language_model=settings.openai_model if language_model else "",
             database=database,
             features=lambda: observe(settings, database, vectors, rerankers, language_model is not None),
         )
-        housekeeping = asyncio.create_task(_keep_house(engine, vectors), name="housekeeping")
+        housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
         stack.push_async_callback(_stop, housekeeping)
         yield engine
 
@@ -310,11 +318,11 @@ def _open_rerankers(stack: AsyncExitStack, parts: RerankerParts) -> dict[str, Re
     return rerankers
 
 
-async def _keep_house(engine: Engine, vectors: VectorIndex) -> None:
+async def _keep_house(engine: Engine) -> None:
     """Embed what another embedder left behind; purge what was deleted long enough ago."""
     with contextlib.suppress(DossierError):
         async with engine.database.read() as db:
-            missing = await vectors.documents_missing(db)
+            missing = await engine.vectors.documents_missing(db)
         if missing:
             log.info("%d documents are embedded anew; until then words alone find them.", len(missing))
             await engine.ingestion.reindex(missing)

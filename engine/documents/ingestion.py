@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
 from engine.documents.jobs import FileProgress, FileStage, Job, Upload
 from engine.documents.metadata import guess_metadata
-from engine.documents.model import ParsedDocument, PassageDraft
+from engine.documents.model import Metadata, PassageDraft
 from engine.documents.parsing import ParsingLimits, check_name, format_of
 from engine.documents.parsing.sandbox import parse_in_process
 from engine.documents.passages import split_passages
@@ -199,12 +199,14 @@ class Ingestion:
         )
         return FileProgress(file_name, outcome, len(drafts), len(drafts), document_id=document_id)
 
-    async def ingest_parsed(self, documents: Sequence[tuple[str, ParsedDocument]]) -> None:
-        """Store documents that are text already, as (file name, content); all or none if one fails to embed."""
-        split = [(name, parsed, split_passages(parsed)) for name, parsed in documents]
-        drafts = [draft for _, _, own in split for draft in own]
+    async def ingest_passages(self, documents: Sequence[tuple[str, Sequence[PassageDraft]]]) -> None:
+        """Store documents that are split already, as (name, passages): for test collections.
+
+        They are embedded together, which is faster than one by one, and stored one by one.
+        """
+        drafts = [draft for _, own in documents for draft in own]
         passages = iter(await self._embed(drafts, "und", lambda stage, done, total: None))
-        for name, parsed, own in split:
+        for name, own in documents:
             content = "\n".join(draft.text for draft in own).encode()
             await self._index.store(
                 PreparedDocument(
@@ -213,7 +215,7 @@ class Ingestion:
                     content=content,
                     content_hash=hashlib.sha256(content).hexdigest(),
                     page_count=None,
-                    metadata=guess_metadata(parsed, name),
+                    metadata=Metadata(title=name, language="und"),
                     passages=list(islice(passages, len(own))),
                 )
             )

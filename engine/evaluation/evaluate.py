@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sqlalchemy import text
 
-from engine.documents.model import Block, ParsedDocument
+from engine.documents.model import Block, ParsedDocument, PassageDraft
+from engine.documents.passages import split_passages
 from engine.engine import Engine, open_engine
 from engine.errors import BadInput
 from engine.evaluation.collection import Query, TestCollection
@@ -93,18 +93,22 @@ async def _apart(settings: Settings, collection: TestCollection) -> AsyncIterato
 
 
 async def _index(engine: Engine, collection: TestCollection, progress: Progress) -> None:
-    batch: list[tuple[str, ParsedDocument]] = []
+    batch: list[tuple[str, list[PassageDraft]]] = []
     for done, record in enumerate(collection.corpus, start=1):
-        lines = normalise(record.text, keep_line_breaks=True).split("\n")
-        blocks = tuple(Block("paragraph", line) for line in lines if line)
-        if blocks:
-            batch.append((record.id, ParsedDocument(blocks, title=normalise(record.title))))
+        if drafts := split_passages(plain_text(record.text)):
+            batch.append((record.id, drafts))
         if len(batch) == 64 or done == len(collection.corpus):
-            await engine.ingestion.ingest_parsed(batch)
+            await engine.ingestion.ingest_passages(batch)
             batch = []
             progress("indexing", done, len(collection.corpus))
     async with engine.database.autocommit() as db:
         await db.execute(text("VACUUM ANALYZE"))
+
+
+def plain_text(text: str) -> ParsedDocument:
+    """A record as the parser of plain text would give it: one paragraph a line."""
+    lines = normalise(text, keep_line_breaks=True).split("\n")
+    return ParsedDocument(tuple(Block("paragraph", line) for line in lines if line))
 
 
 async def _record_ids(engine: Engine) -> dict[int, str]:

@@ -10,7 +10,7 @@ import bm25s
 import numpy as np
 import pytest
 
-from engine.documents.model import Block, ParsedDocument
+from engine.documents.model import PassageDraft
 from engine.engine import Engine
 from engine.retrieval import lexical
 from engine.text.analysis import analyse, analyse_question
@@ -30,12 +30,12 @@ TEXTS = {
 @pytest.fixture(scope="module")
 async def corpus(open_test_engine: OpenEngine) -> AsyncIterator[Engine]:
     async with open_test_engine() as engine:
-        await engine.ingestion.ingest_parsed([(name, _parsed(text)) for name, text in TEXTS.items()])
+        await engine.ingestion.ingest_passages([(name, _whole(text)) for name, text in TEXTS.items()])
         yield engine
 
 
-def _parsed(text: str) -> ParsedDocument:
-    return ParsedDocument((Block("paragraph", text),))
+def _whole(text: str) -> list[PassageDraft]:
+    return [PassageDraft(0, text, "", 0, len(text))]
 
 
 async def best(engine: Engine, question: str) -> str:
@@ -61,7 +61,7 @@ async def test_scores_are_those_of_a_reference_library(open_test_engine: OpenEng
     records = [json.loads(line) for line in (shared_data / "xquad-vi/corpus.jsonl").read_text().splitlines()[:40]]
     queries = [json.loads(line)["text"] for line in (shared_data / "xquad-vi/queries.jsonl").read_text().splitlines()[:40]]
     async with open_test_engine() as engine:
-        await engine.ingestion.ingest_parsed([(record["id"], _parsed(record["text"])) for record in records])
+        await engine.ingestion.ingest_passages([(record["id"], _whole(record["text"])) for record in records])
         texts = {}
         for query in queries:
             for candidate in await engine.search(query, k=1000, pipeline="bm25"):
@@ -91,8 +91,8 @@ async def test_frequent_terms_beyond_the_budget_only_complete_the_scores(
 
 async def test_replacing_and_deleting_leave_the_counts_exact(open_test_engine: OpenEngine) -> None:
     async with open_test_engine(delete_grace_seconds=0) as engine:
-        await engine.ingestion.ingest_parsed([("a", _parsed("alpha beta")), ("b", _parsed("beta gamma"))])
-        await engine.ingestion.ingest_parsed([("a", _parsed("alpha delta delta"))])
+        await engine.ingestion.ingest_passages([("a", _whole("alpha beta")), ("b", _whole("beta gamma"))])
+        await engine.ingestion.ingest_passages([("a", _whole("alpha delta delta"))])
         assert await _counts(engine) == {"alpha": 1, "beta": 1, "gamma": 1, "delta": 1, "*": (2, 5)}
         found = await engine.search("beta", pipeline="bm25")
         await engine.documents.delete([found[0].passage.document_id])
