@@ -90,6 +90,7 @@ class OpenAIServer:
         self.dimension = dimension
         self._replies: deque[Reply] = deque()
         self._disconnected = threading.Event()
+        self._arrived = threading.Event()
         app = Starlette(
             routes=[
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
@@ -129,6 +130,11 @@ class OpenAIServer:
         self._replies.extend(replies)
         self.requests.clear()
         self._disconnected.clear()
+        self._arrived.clear()
+
+    async def arrived(self, timeout: float = 2.0) -> bool:
+        """Wait until a request has come since `script`."""
+        return await asyncio.to_thread(self._arrived.wait, timeout)
 
     async def disconnected(self, timeout: float = 2.0) -> bool:
         """Wait until a client has left in the middle of a reply."""
@@ -138,6 +144,7 @@ class OpenAIServer:
         body = json.loads(await request.body())
         recorded = Recorded(request.url.path, body, dict(request.headers), time.monotonic())
         self.requests.append(recorded)
+        self._arrived.set()
         reply = self._replies.popleft() if self._replies else self.default
         refused = sorted(self.refuse & body.keys())
         if refused:

@@ -82,6 +82,11 @@ def single_marks(text: str) -> Iterator[tuple[int, int, int]]:
             yield one.start(), one.end(), int(one[0][1:-1])
 
 
+def escape_marks(text: str) -> str:
+    """A source's own text with what looks like a mark in it escaped, as Markdown shows it."""
+    return _ONE_MARK.sub(lambda mark: "\\" + mark[0], text)
+
+
 class MarkStream:
     """Normalises marks in a text that comes in pieces; never lets half a mark through."""
 

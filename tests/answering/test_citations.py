@@ -150,13 +150,12 @@ def test_statements_lie_in_the_text_where_they_say() -> None:
     ]
 
 
-parts = st.lists(
-    st.sampled_from(
-        ["Bids stay valid for 120 days", "Hồ sơ nộp muộn", " ", ". ", "\n", "\n\n", "[1]", " [2, 3]", "[9]", "- ", "| ",
-         "```", "`", "> ", "1. ", "**", "[", "]", "?", ":", "# ", "---", "【1】", "2024", "(", ")"]
-    ),
-    max_size=30,
-)  # fmt: skip
+PIECES = (
+    ["Bids stay valid for 120 days", "Hồ sơ nộp muộn", " ", ". ", "\n", "\n\n", "2024", "?", ":", "(", ")"]
+    + ["[1]", " [2, 3]", "[9]", "【1】", "[", "]"]
+    + ["- ", "| ", "```", "`", "> ", "1. ", "**", "# ", "---"]
+)
+parts = st.lists(st.sampled_from(PIECES), max_size=30)
 
 
 @given(parts)

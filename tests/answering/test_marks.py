@@ -98,16 +98,10 @@ def test_all_marks_can_be_removed() -> None:
     assert remove_marks("Due [1] in May [2][3].") == "Due in May."
 
 
-pieces = st.lists(
-    st.one_of(
-        st.sampled_from(
-            ["[1]", "[9]", "[1, 2]", "[1-3]", "【2】", "[[1]]", "[^3]", "[", "]", "[1](x)", "`", "```", "\n", " ", ". ",
-             "(", ")", "!", "\\", "[source 2]", "[0]", "[2024]", "-", ",", "Điều 5", "hạn", "a_b", "=", ":", "| ", "1"]
-        ),
-        st.text(max_size=6),
-    ),
-    max_size=25,
-)  # fmt: skip
+MARKS = ["[1]", "[9]", "[1, 2]", "[1-3]", "【2】", "[[1]]", "[^3]", "[source 2]", "[0]", "[2024]", "[1](x)"]
+SIGNS = ["[", "]", "(", ")", "!", "\\", "`", "```", "\n", " ", ". ", "-", ",", "=", ":", "| "]
+WORDS = ["Điều 5", "hạn", "a_b", "1"]
+pieces = st.lists(st.one_of(st.sampled_from(MARKS + SIGNS + WORDS), st.text(max_size=6)), max_size=25)
 
 
 def _words(text: str) -> str:
@@ -129,8 +123,10 @@ def test_no_word_of_the_answer_is_lost(parts: list[str]) -> None:
     assert _words(normalise_marks(text, 3)[0]) == _words(text)
 
 
-@given(st.lists(st.sampled_from(["Due", " ", "in May", "[1]", "[2, 3]", ". ", " [9]", "\n", "【1】", "Hạn nộp"]), max_size=20),
-       st.integers(1, 5))  # fmt: skip
+SIMPLE = ["Due", " ", "in May", "[1]", "[2, 3]", ". ", " [9]", "\n", "【1】", "Hạn nộp"]
+
+
+@given(st.lists(st.sampled_from(SIMPLE), max_size=20), st.integers(1, 5))
 @settings(max_examples=200)
 def test_a_stream_shows_what_the_whole_text_comes_to(parts: list[str], size: int) -> None:
     text = "".join(parts)
