@@ -10,18 +10,18 @@ from collections.abc import Iterable, Sequence
 
 from engine.text.analysis import analyse, fold_term
 
-_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+_DIGITS = re.compile(r"(?<![^\W\d_])\d+(?:[.,]\d+)*")  # not the 2 of km2
 _GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*\Z")
 _SMALL = {
     word: str(number)
     for words in (
         "one two three four five six seven eight nine ten eleven twelve",
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth",
         "một hai ba bốn năm sáu bảy tám chín mười",
     )
     for number, word in enumerate(words.split(), start=1)
 }
-# Names: words in capitals where a sentence does not begin.
-_NAME = re.compile(r"(?<=[\w,;] )(?:[A-ZĐÀ-Ỹ][\w.-]*\w)")
+_INNER_WORD = re.compile(r"(?<=[\w,;] )[^\W\d_]+")
 
 
 def words(text: str, language: str) -> list[str]:
@@ -45,7 +45,7 @@ def spelled_numbers(text: str) -> set[str]:
 
 def names(text: str) -> set[str]:
     """Capitalised words that do not begin a sentence."""
-    return set(_NAME.findall(text))
+    return {word for word in _INNER_WORD.findall(text) if word[0].isupper() and len(word) > 1}
 
 
 class Overlap:
