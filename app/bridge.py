@@ -1,0 +1,127 @@
+"""The one way from Streamlit's script threads to the engine, which lives on the server's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import streamlit as st
+
+from engine import Engine, open_engine
+from engine.errors import Unavailable
+
+CALL_SECONDS = 60.0  # longest that a page waits for one call
+TICK_SECONDS = 0.2  # how often a page that follows a stream may look up
+CLOSE_SECONDS = 5.0  # longest wait for a stopped stream to put its things away
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: BaseException
+
+
+_END = object()
+
+
+class Bridge:
+    """Runs engine work on the engine's loop, for callers in other threads."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._loop = loop
+
+    def call(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
+        """Do one thing and wait for it. Raises what it raises; Unavailable if it takes too long."""
+
+        async def run() -> Result:
+            return await work(self._engine)
+
+        future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        try:
+            return future.result(CALL_SECONDS)
+        except TimeoutError as error:
+            future.cancel()
+            raise Unavailable(
+                "This takes too long.", hint="Try again in a moment; the operations page may show why."
+            ) from error
+
+    def follow(self, work: Callable[[Engine], AsyncIterator[Result]]) -> Iterator[Result | None]:
+        """Items as they come, and None every moment in which none came.
+
+        Closing the iterator, or leaving it by an exception (Stop, a rerun, a closed tab),
+        cancels the work and waits until it has put its things away.
+        """
+        items: queue.SimpleQueue[object] = queue.SimpleQueue()
+        closed = threading.Event()
+        future = asyncio.run_coroutine_threadsafe(self._pump(work, items, closed), self._loop)
+        try:
+            while True:
+                try:
+                    item = items.get(timeout=TICK_SECONDS)
+                except queue.Empty:
+                    yield None
+                    continue
+                if item is _END:
+                    return
+                if isinstance(item, _Failed):
+                    raise item.error
+                yield cast(Result, item)
+        finally:
+            if not future.done():
+                future.cancel()
+                closed.wait(CLOSE_SECONDS)
+
+    async def _pump(
+        self,
+        work: Callable[[Engine], AsyncIterator[Result]],
+        items: queue.SimpleQueue[object],
+        closed: threading.Event,
+    ) -> None:
+        try:
+            async with aclosing(work(self._engine)) as stream:  # type: ignore[type-var]
+                async for item in stream:
+                    items.put(item)
+        except Exception as error:
+            items.put(_Failed(error))
+        finally:
+            items.put(_END)
+            closed.set()
+
+
+_served: Bridge | None = None
+
+
+def publish(bridge: Bridge | None) -> None:
+    """Told by the server which engine its pages are to use."""
+    global _served
+    _served = bridge
+
+
+@st.cache_resource(show_spinner="Starting…")
+def get_bridge() -> Bridge:
+    """The server's engine; where there is no server (tests), one on a thread of its own."""
+    return _served or _start_alone()
+
+
+def _start_alone() -> Bridge:
+    ready: Future[Bridge] = Future()
+
+    async def live(opening: AbstractAsyncContextManager[Engine]) -> None:
+        try:
+            async with opening as engine:
+                ready.set_result(Bridge(engine, asyncio.get_running_loop()))
+                await asyncio.Event().wait()
+        except BaseException as error:
+            if not ready.done():
+                ready.set_exception(error)
+
+    threading.Thread(target=lambda: asyncio.run(live(open_engine())), name="engine", daemon=True).start()
+    return ready.result()

