@@ -31,6 +31,10 @@ _JUNK = re.compile(
 _ARTICLE = re.compile(r"\s*(?:điều|chương|mục|khoản)\s+[\dIVXLC]+\b", re.IGNORECASE)
 _REGULATION = re.compile(r"\b(?:luật|nghị định|thông tư|quyết định|quy chế|quy định)\b", re.IGNORECASE)
 _QUESTION_WORD = re.compile(r"^(?:how|what|when|where|who|why|which|can|do|does|is|are)\b", re.IGNORECASE)
+# A heading that is a whole sentence, or the beginning of one.
+_SENTENCE = re.compile(
+    r"\b(?:này|kể từ|có hiệu lực kể)\b|\b(?:với|của|và|cho|the|of|and|for)$", re.IGNORECASE
+)
 _TITLE_LONGEST = 60
 
 
@@ -41,8 +45,9 @@ def suggest(headings: Sequence[tuple[str, str, str]], limit: int = 4, seed: str 
         with " › " the last part is used. seed: the same gives the same choice; a date, say.
     """
     by_title: dict[str, list[str]] = {}
+    names = _names(headings)
     for title, heading, language in sorted(set(headings), key=lambda row: _order(seed, *row)):
-        if question := _question(title, heading, language):
+        if question := _question(title, heading, language, names):
             by_title.setdefault(title, []).append(question)
     chosen: dict[str, None] = {}
     queues = list(by_title.values())
@@ -53,10 +58,9 @@ def suggest(headings: Sequence[tuple[str, str, str]], limit: int = 4, seed: str 
     return list(chosen)
 
 
-def _question(title: str, heading: str, language: str) -> str:
+def _question(title: str, heading: str, language: str, names: frozenset[str]) -> str:
     """A question about a heading; empty if it names no subject."""
-    subject = normalise_question(heading.split(_SEPARATOR)[-1])
-    subject = _NUMBERING.sub("", subject).strip(' .:;,–—-•*"“”')
+    subject = _subject(heading)
     if not _usable(subject) or _JUNK.match(subject):
         return ""
     if heading.rstrip().endswith("?"):
@@ -64,12 +68,18 @@ def _question(title: str, heading: str, language: str) -> str:
     title = _short(normalise_question(title))
     if language == "vi":
         if _REGULATION.search(title) or _ARTICLE.match(heading.split(_SEPARATOR)[-1]):
-            return f"{_sentence_case(subject)} được quy định thế nào?"
-        subject = _lower_first(subject)
+            return f"{_sentence_case(subject, names)} được quy định thế nào?"
+        subject = _lower_first(subject, names)
         return f"Tài liệu “{title}” nói gì về {subject}?" if title else f"Các tài liệu nói gì về {subject}?"
-    subject = f"“{subject}”" if _QUESTION_WORD.match(subject) else _lower_first(subject)
+    subject = f"“{subject}”" if _QUESTION_WORD.match(subject) else _lower_first(subject, names)
     asked = f"What does “{title}” say" if title else "What do the documents say"
     return f"{asked} about {subject}?"
+
+
+def _subject(heading: str) -> str:
+    """The last part of a heading path, without its number."""
+    last = normalise_question(heading.split(_SEPARATOR)[-1])
+    return _NUMBERING.sub("", last).strip(' .:;,–—-•*"“”')
 
 
 def _usable(subject: str) -> bool:
@@ -80,25 +90,31 @@ def _usable(subject: str) -> bool:
         and 8 <= len(subject) <= 90
         and letters >= 0.85 * len(subject)
         and not re.search(r"[=<>{}|\\_@/]|\.{3}|…|\(\s*\)", subject)
+        and not _SENTENCE.search(subject)
     )
 
 
-def _sentence_case(subject: str) -> str:
-    """First letter upper case, the rest as it was unless everything is in capitals."""
+def _names(headings: Sequence[tuple[str, str, str]]) -> frozenset[str]:
+    """Words that keep their capitals within a heading which is not all in capitals."""
+    subjects = (_subject(heading) for _, heading, _ in headings)
+    inner = (word for subject in subjects if not subject.isupper() for word in subject.split()[1:])
+    return frozenset(word for word in inner if word[0].isupper())
+
+
+def _sentence_case(subject: str, names: frozenset[str]) -> str:
+    """First letter upper case; what is all in capitals in small letters, but for names."""
     if subject.isupper():
-        subject = subject.lower()
+        subject = " ".join(word if word in names else word.lower() for word in subject.split())
     return subject[0].upper() + subject[1:]
 
 
-def _lower_first(subject: str) -> str:
-    """A heading as it reads within a sentence; names and abbreviations keep their capitals."""
-    if subject.isupper() and " " in subject:
-        return subject.lower()
-    first, _, rest = subject.partition(" ")
-    title_case = sum(word[0].isupper() for word in rest.split() if word[0].isalpha())
-    if first[1:].islower() and not title_case:
-        return subject[0].lower() + subject[1:]
-    return subject
+def _lower_first(subject: str, names: frozenset[str]) -> str:
+    """A heading as it reads within a sentence; names, abbreviations and title case are kept."""
+    subject = _sentence_case(subject, names)
+    first, *rest = subject.split()
+    if first in names or not first[1:].islower() or any(word[0].isupper() for word in rest):
+        return subject
+    return subject[0].lower() + subject[1:]
 
 
 def _short(title: str) -> str:

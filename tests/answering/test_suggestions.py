@@ -64,10 +64,16 @@ def test_a_heading_becomes_a_question_in_its_language(
         "12 | 13 | 14",
         "a very " * 20 + "long one",
         "Chương I. Quy định chung",
+        "Điều 1. Quyết định này có hiệu lực kể từ ngày ký",
     ],
 )
 def test_headings_without_a_subject_suggest_nothing(heading: str) -> None:
     assert suggest([("Title", heading, "en"), ("Title", heading, "vi")]) == []
+
+
+def test_names_keep_their_capitals() -> None:
+    headings = [("Guide", "Resources for Debian Members", "en"), ("Guide", "Debian machines", "en")]
+    assert "What does “Guide” say about Debian machines?" in suggest(headings)
 
 
 def test_documents_take_turns() -> None:
