@@ -14,7 +14,7 @@ from engine.answering.evidence import answerability
 from engine.answering.followups import resolve
 from engine.answering.model import MODES, Answer, Answered, AnswerEvent, AnswerText, Mode, Receipt, Stage
 from engine.answering.phrasings import phrase
-from engine.answering.wording import no_answer
+from engine.answering.prompts import no_answer
 from engine.chat.store import SessionStore
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, DossierError, LanguageModelUnavailable, Unavailable

@@ -18,6 +18,10 @@ from engine.observability.trace import note_pool_wait
 
 CONNECT_SECONDS = 5.0
 
+# SQLSTATE classes: connection exception, insufficient resources, operator intervention.
+CONNECTION_STATES = ("08", "53", "57")
+QUERY_CANCELED = "57014"
+
 
 class Database:
     """A pool of connections to one schema of one PostgreSQL database.
@@ -117,7 +121,13 @@ async def _translated() -> AsyncIterator[None]:
             "Every database connection is busy.", hint="Try again in a moment, or raise DATABASE_POOL_SIZE."
         ) from error
     except sqlalchemy_errors.DBAPIError as error:
-        if error.connection_invalidated or isinstance(error, sqlalchemy_errors.InterfaceError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if state == QUERY_CANCELED:
+            raise DatabaseUnavailable(
+                "The database takes too long.", hint="Try again, or raise DATABASE_STATEMENT_TIMEOUT_SECONDS."
+            ) from error
+        lost = error.connection_invalidated or isinstance(error, sqlalchemy_errors.InterfaceError)
+        if lost or state[:2] in CONNECTION_STATES:
             raise _unreachable() from error
         raise
     except (

