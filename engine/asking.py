@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange
 from engine.answering.evidence import answerability
 from engine.answering.followups import resolve
+from engine.answering.language_model import LanguageModel
 from engine.answering.model import MODES, Answer, Answered, AnswerEvent, AnswerText, Mode, Receipt, Stage
 from engine.answering.phrasings import phrase
 from engine.answering.prompts import no_answer
@@ -25,10 +25,6 @@ from engine.retrieval.embedders.base import TokenEmbeddings
 from engine.retrieval.retriever import Retrieval, Retriever
 from engine.text.languages import detect_language
 from engine.text.normalisation import normalise_question
-
-
-if TYPE_CHECKING:
-    from engine.answering.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from uuid import UUID
 
 from engine.answering.base import Answerer
 from engine.answering.evidence import ANSWER_THRESHOLD
 from engine.answering.extractive import QuotingAnswerer
+from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
 from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
 from engine.asking import Asker, AskingLimits
@@ -39,9 +40,6 @@ from engine.settings import Settings, load_settings
 from engine.storage.database import Database
 from engine.storage.embedded import embedded_postgres
 from engine.storage.migrate import migrate
-
-if TYPE_CHECKING:
-    from engine.answering.language_model import LanguageModel
 
 log = logging.getLogger(__name__)
 
@@ -297,13 +295,11 @@ def _open_language_model(
     key = settings.openai_api_key.get_secret_value()
     if not key and not settings.openai_base_url:
         return None, None
-    from engine.answering.language_model import LanguageModel, LanguageModelAnswerer  # the client takes 1 s and 30 MB
-
     model = LanguageModel(
-        settings.openai_model,
+        model=settings.openai_model,
         api_key=key or "none",  # local endpoints ask for none, the client insists on one
-        base_url=settings.openai_base_url,
-        timeout=settings.openai_timeout_seconds,
+        base_url=settings.openai_base_url or None,
+        timeout_seconds=settings.openai_timeout_seconds,
         max_retries=settings.openai_max_retries,
     )
     stack.push_async_callback(model.aclose)

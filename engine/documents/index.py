@@ -14,12 +14,13 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.documents.model import Metadata, PassageDraft
+from engine.documents.queries import OutlineEntry
 from engine.documents.store import bump_generation
 from engine.retrieval.lexical import add_postings, remove_postings
 from engine.retrieval.scope import search_form
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database, driver
-from engine.storage.tables import documents, file_chunks, passages
+from engine.storage.tables import documents, file_chunks, headings, passages
 
 CHUNK_BYTES = 1_000_000
 
@@ -47,6 +48,7 @@ class PreparedDocument:
     page_count: int | None
     metadata: Metadata
     passages: Sequence[IndexedPassage]
+    outline: Sequence[OutlineEntry] = ()
 
 
 class DocumentIndex:
@@ -96,6 +98,7 @@ class DocumentIndex:
                 await self._update(db, prepared, before.edited, before.version + (0 if same else 1), document_id)
             if not same:
                 await self._store_file(db, document_id, prepared.content)
+            await self._store_outline(db, document_id, prepared.outline)
             ids = await self._store_passages(db, document_id, prepared.passages)
             await self._vectors.add(
                 db,
@@ -182,6 +185,17 @@ class DocumentIndex:
                     document_id=document_id, position=position, content=content[start : start + CHUNK_BYTES]
                 )
             )
+
+    async def _store_outline(
+        self, db: AsyncConnection, document_id: int, outline: Sequence[OutlineEntry]
+    ) -> None:
+        await db.execute(delete(headings).where(headings.c.document_id == document_id))
+        rows = [
+            {"document_id": document_id, "number": number, **asdict(entry)}
+            for number, entry in enumerate(outline)
+        ]
+        if rows:
+            await db.execute(insert(headings), rows)
 
     async def _store_passages(
         self, db: AsyncConnection, document_id: int, given: Sequence[IndexedPassage]

@@ -16,10 +16,11 @@ from uuid import UUID, uuid4
 from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
 from engine.documents.jobs import FileProgress, FileStage, Job, Upload
 from engine.documents.metadata import guess_metadata
-from engine.documents.model import Metadata, PassageDraft
+from engine.documents.model import Metadata, ParsedDocument, PassageDraft
 from engine.documents.parsing import ParsingLimits, check_name, format_of
 from engine.documents.parsing.sandbox import parse_in_process
 from engine.documents.passages import split_passages
+from engine.documents.queries import OutlineEntry
 from engine.documents.store import DocumentStore
 from engine.errors import DossierError, NotFound, UnreadableFile
 from engine.reranking.late_interaction import encode_tokens
@@ -183,6 +184,7 @@ class Ingestion:
         if not drafts:
             raise UnreadableFile(file_name, "empty", "it holds no text.")
         metadata = await asyncio.to_thread(guess_metadata, parsed, file_name)
+        outline = await asyncio.to_thread(outline_of, parsed, drafts)
         passages = await self._embed(drafts, metadata.language, report)
         report("storing", len(drafts), len(drafts))
         document_id, outcome = await self._index.store(
@@ -194,6 +196,7 @@ class Ingestion:
                 page_count=parsed.page_count,
                 metadata=metadata,
                 passages=passages,
+                outline=outline,
             ),
             again=again,
         )
@@ -254,6 +257,19 @@ def _size(path: Path, file_name: str) -> int:
 def embedded_text(draft: PassageDraft) -> str:
     """What the embedder sees of a passage: its headings, its table's header, its text."""
     return "\n".join(part for part in (draft.heading, draft.context, draft.text) if part)
+
+
+def outline_of(parsed: ParsedDocument, drafts: Sequence[PassageDraft]) -> list[OutlineEntry]:
+    """Every heading with the passage in which it stands."""
+    outline: list[OutlineEntry] = []
+    position = 0
+    for block in parsed.blocks:
+        if block.kind != "heading":
+            continue
+        later = (p for p in range(position, len(drafts)) if block.text in drafts[p].text)
+        position = next(later, position)
+        outline.append(OutlineEntry(block.text, block.level, position, block.page))
+    return outline
 
 
 def _index_batch(

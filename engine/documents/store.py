@@ -14,10 +14,9 @@ from engine.documents.queries import DocumentList, DocumentQuery, Facets, Outlin
 from engine.errors import BadInput, NotFound
 from engine.retrieval.scope import conditions, search_form
 from engine.storage.database import Database
-from engine.storage.tables import corpus, documents, file_chunks, passages
+from engine.storage.tables import corpus, documents, file_chunks, headings, passages
 from engine.text.normalisation import normalise
 
-HEADING_SEPARATOR = " › "
 _MANY = 100_000  # ids of one bulk change
 
 _SORTS: dict[str, ColumnElement[Any]] = {
@@ -119,26 +118,14 @@ class DocumentStore:
         return {row.id: _passage(row) for row in await db.execute(statement)}
 
     async def outline(self, document_id: int) -> tuple[OutlineEntry, ...]:
-        """The headings, each with the first passage under it."""
+        """The headings in reading order, each with the position of the passage it stands in."""
         statement = (
-            select(passages.c.heading, passages.c.position, passages.c.page)
-            .where(passages.c.document_id == document_id)
-            .order_by(passages.c.position)
+            select(headings.c.heading, headings.c.level, headings.c.position, headings.c.page)
+            .where(headings.c.document_id == document_id)
+            .order_by(headings.c.number)
         )
-        entries: list[OutlineEntry] = []
-        above: list[str] = []
         async with self._database.read() as db:
-            for heading, position, page in await db.execute(statement):
-                path = heading.split(HEADING_SEPARATOR) if heading else []
-                shared = 0
-                while shared < min(len(path), len(above)) and path[shared] == above[shared]:
-                    shared += 1
-                entries += [
-                    OutlineEntry(part, level, position, page)
-                    for level, part in enumerate(path[shared:], start=shared + 1)
-                ]
-                above = path
-        return tuple(entries)
+            return tuple(OutlineEntry(*row) for row in await db.execute(statement))
 
     async def update(self, document_id: int, metadata: Metadata) -> Document:
         """Set what a person may edit. Raises NotFound, or BadInput that names the field."""
@@ -274,15 +261,18 @@ class DocumentStore:
 
     async def headings(self, limit: int) -> list[tuple[str, str, str]]:
         """(title, heading, language) from all over the corpus, for suggesting questions."""
-        innermost = select(
-            documents.c.title,
-            func.split_part(passages.c.heading, HEADING_SEPARATOR, -1).label("heading"),
-            documents.c.language,
-            func.row_number().over(partition_by=documents.c.id, order_by=func.md5(passages.c.text)).label("n"),
-        ).join(documents, documents.c.id == passages.c.document_id)
-        found = innermost.where(
-            documents.c.deleted_at.is_(None), passages.c.heading != "", documents.c.status == "active"
-        ).subquery()
+        shuffled = func.md5(headings.c.heading)  # from all over a document, the same every time
+        found = (
+            select(
+                documents.c.title,
+                headings.c.heading,
+                documents.c.language,
+                func.row_number().over(partition_by=documents.c.id, order_by=shuffled).label("n"),
+            )
+            .join(documents, documents.c.id == headings.c.document_id)
+            .where(documents.c.deleted_at.is_(None), documents.c.status == "active")
+            .subquery()
+        )
         statement = (
             select(found.c.title, found.c.heading, found.c.language)
             .where(found.c.n <= 8)

@@ -7,7 +7,6 @@ vector column follows it (see `engine.storage.embeddings`).
 from __future__ import annotations
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -27,7 +26,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 metadata = MetaData()
 
@@ -92,6 +91,18 @@ passages = Table(
     Column("end_char", Integer, nullable=False),
     Column("content_hash", Text, nullable=False),
     UniqueConstraint("document_id", "position", name="passages_position"),
+)
+
+# The outline: every heading, with the passage in which it stands.
+headings = Table(
+    "headings",
+    metadata,
+    Column("document_id", Integer, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("heading", Text, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("page", Integer),
 )
 
 # The lexical index: BM25 is one sum over the postings of the question's terms.

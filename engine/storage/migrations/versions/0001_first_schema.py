@@ -82,6 +82,16 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "headings",
+        _document(primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("heading", sa.Text, nullable=False),
+        sa.Column("level", sa.SmallInteger, nullable=False),
+        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("page", sa.Integer),
+    )
+
+    op.create_table(
         "terms",
         sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
         sa.Column("term", sa.Text, nullable=False, unique=True),
@@ -151,5 +161,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("turns", "sessions", "corpus", "postings", "terms", "passages", "file_chunks", "documents"):
+    for table in reversed(
+        ("documents", "file_chunks", "passages", "headings", "terms", "postings", "corpus", "sessions", "turns")
+    ):
         op.drop_table(table)
