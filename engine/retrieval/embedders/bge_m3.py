@@ -31,7 +31,7 @@ class _BgeM3:
             )
         from FlagEmbedding import BGEM3FlagModel  # takes seconds: only where it is asked for
 
-        device = None if options.device == "auto" else options.device
+        device = _best_device() if options.device == "auto" else options.device
         try:
             self._model: Any = BGEM3FlagModel(options.bge_model, devices=device, use_fp16=device != "cpu")
         except (OSError, ValueError, RuntimeError) as error:
@@ -44,7 +44,17 @@ class _BgeM3:
         return text
 
     def embed(self, batch: Sequence[str]) -> list[Embedding]:
-        made = self._model.encode(list(batch), batch_size=len(batch), max_length=LIMIT)["dense_vecs"]
+        # A batch size above the number of texts keeps it from drawing progress bars.
+        made = self._model.encode(list(batch), batch_size=len(batch) + 1, max_length=LIMIT)["dense_vecs"]
         vectors = np.asarray(made, np.float32)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return [Embedding(vector) for vector in vectors]
+
+
+def _best_device() -> str:
+    """One device: left to choose, FlagEmbedding starts a process for each GPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda:0"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import ModelUnavailable
@@ -45,3 +46,15 @@ def converted(models_folder: Path, name: str, convert: Callable[[Path], None]) -
             hint="Make the folder writable, with 300 MB free.",
         ) from error
     return target
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Turns what libraries raise over a damaged folder into ModelUnavailable."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelUnavailable(
+            f"The model in {folder} cannot be read.",
+            hint="Delete the folder; it is made anew at the next start.",
+        ) from error

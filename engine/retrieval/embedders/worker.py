@@ -166,10 +166,11 @@ class Worker(Generic[Prepared]):
             return
         try:
             embeddings = model.embed([prepared for _, prepared in wanted])
+            done = list(zip(wanted, embeddings, strict=True))
         except Exception as error:
             self._fail([request for request, _ in wanted], error)
             return
-        for (request, _), embedding in zip(wanted, embeddings, strict=True):
+        for (request, _), embedding in done:
             request.future.set_result(embedding)
 
     def _fail(self, requests: Sequence[_Request], error: Exception) -> None:
