@@ -20,6 +20,8 @@ from engine.errors import UnreadableFile
 
 __all__ = ["PARSERS", "ParsingLimits", "check_name", "format_of", "parse"]
 
+_SIMPLIFY = "Save it anew from the program that made it, or as PDF."
+
 Parser = Callable[[Source], ParsedDocument]
 
 PARSERS: dict[str, str] = {
@@ -74,7 +76,7 @@ def parse(content: Path | bytes, file_name: str, limits: ParsingLimits | None = 
         raise
     except Exception as error:
         if isinstance(error, RecursionError) or "Excessive depth" in str(error):  # libxml2's words
-            raise source.refuse("too-complex", "it is nested too deeply.") from error
+            raise source.refuse("too-complex", "it is nested too deeply.", _SIMPLIFY) from error
         raise source.refuse(
             "damaged",
             f"it cannot be read as .{extension}; it is damaged, or made in an unusual way.",

@@ -72,16 +72,19 @@ class BlockBuilder:
 
     def join_cells(self, cells: Sequence[str]) -> str:
         """A row as one line; empty cells at its end are left out."""
-        if len(cells) > self._limits.max_columns:
-            raise self._source.refuse(
-                "too-large",
-                f"it has a table of {len(cells):,} columns; {self._limits.max_columns:,} are allowed.",
-                "Keep the columns that matter, or raise MAX_TABLE_COLUMNS.",
-            )
+        self.check_columns(len(cells))
         texts = [normalise(cell) for cell in cells]
         while texts and not texts[-1]:
             texts.pop()
         return normalise(" | ".join(texts))
+
+    def check_columns(self, count: int) -> None:
+        if count > self._limits.max_columns:
+            raise self._source.refuse(
+                "too-large",
+                f"it has a table of {count:,} columns; {self._limits.max_columns:,} are allowed.",
+                "Keep the columns that matter, or raise MAX_TABLE_COLUMNS.",
+            )
 
     def check_rows(self, count: int) -> None:
         if count > self._limits.max_rows:

@@ -17,6 +17,7 @@ _MAX_NAME = 255  # characters, as most file systems allow
 _MAX_MEMBERS = 20_000  # of an Office file
 _MAX_RATIO = 200  # unpacked to packed; a sheet of zeros reaches about 100
 _BOMB = 50_000_000  # bytes unpacked from which the ratio counts
+_SAVE_ANEW = "Open it in the program that made it and save it again."
 _CHUNK = 256 * 1024
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -217,7 +218,9 @@ def _check_members(source: Source, file: BinaryIO, members: list[zipfile.ZipInfo
 def _unpacked_size(source: Source, file: BinaryIO, member: zipfile.ZipInfo, limit: int) -> int:
     """Real size of a member, whatever the archive says of it; stops past `limit`."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise source.refuse("damaged", "its archive is compressed in a way that Office never uses.")
+        raise source.refuse(
+            "damaged", "its archive is compressed in a way that Office never uses.", _SAVE_ANEW
+        )
     file.seek(member.header_offset)
     header = file.read(30)
     if header[:4] != _ZIP:
@@ -237,7 +240,9 @@ def _unpacked_size(source: Source, file: BinaryIO, member: zipfile.ZipInfo, limi
             chunk = packed if stored else inflate.decompress(packed, _CHUNK)
             packed = b"" if stored else inflate.unconsumed_tail
             if is_xml and size == 0 and _DOCUMENT_TYPE.search(chunk[:4096]):
-                raise source.refuse("too-complex", "it declares XML entities, which Office files never do.")
+                raise source.refuse(
+                    "too-complex", "it declares XML entities, which Office files never do.", _SAVE_ANEW
+                )
             size += len(chunk)
             if size > limit:
                 break

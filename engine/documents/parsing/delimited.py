@@ -26,7 +26,7 @@ def parse(source: Source) -> ParsedDocument:
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             if any(cell.strip() for cell in row):
-                builder.join_cells(row)  # refuses what is too wide before it is kept
+                builder.check_columns(len(row))
                 rows.append(row)
                 builder.check_rows(len(rows))
     except csv.Error as error:

@@ -34,7 +34,10 @@ _SENTENCE_END = re.compile(r"[.;:!?…”\")\]]$")
 _NOT_A_HEADING = re.compile(r"[.;,]$")
 
 _EDGE = 3  # lines from the top and the bottom of a page that may be its header or footer
+_MARGIN = 0.12  # share of the printed height at its top and bottom where those lines are
 _REPEATED = 3  # pages on which a line repeats before it counts as one
+_LEADING = 1.4  # distance of lines over their size where few lines tell
+_FEW_GAPS = 10
 _LARGER = 1.12  # size of a heading over the body's
 _MAX_HEADING = 200  # characters
 _MAX_BOLD_HEADING = 120
@@ -101,9 +104,12 @@ def add_paragraphs(
     kept = _without_contents(_without_margins(_merge_same_line(lines), page_count))
     if not kept:
         return
+    if sum(line.mono for line in kept) > len(kept) / 2:  # a typescript, not code
+        kept = [replace(line, mono=False) for line in kept]
     body = _body_size(kept)
     paragraphs = list(_paragraphs(kept))
-    words = Counter(word.lower() for line in kept for word in _WORDS.findall(line.text))
+    whole = (_BROKEN_WORD.sub(" ", paragraph.text) for paragraph in paragraphs)
+    words = Counter(word.lower() for text in whole for word in _WORDS.findall(text))
     levels = _heading_levels(paragraphs, body, outline)
     _demote_cover(paragraphs, levels)
     _join_kickers(paragraphs, levels)
@@ -148,6 +154,8 @@ def _merge_same_line(lines: Sequence[Line]) -> list[Line]:
 
 def _without_margins(lines: list[Line], page_count: int) -> list[Line]:
     """Without running headers, footers and page numbers."""
+    if not lines:
+        return lines
     body = _body_size(lines)
     pages: dict[int, list[int]] = {}
     for index, line in enumerate(lines):
@@ -157,8 +165,15 @@ def _without_margins(lines: list[Line], page_count: int) -> list[Line]:
     for found in pages.values():
         edges.update(found[:_EDGE], found[-_EDGE:])
         outermost |= {max(found, key=lambda i: lines[i].top), min(found, key=lambda i: lines[i].bottom)}
+    highest, lowest = max(line.top for line in lines), min(line.bottom for line in lines)
+    margin = _MARGIN * (highest - lowest)
     # Headings at the top of a page are larger than the text; what runs along its edge is not.
-    edges = {index for index in edges | outermost if lines[index].size < 1.05 * body}
+    edges = {
+        index
+        for index in edges | outermost
+        if lines[index].size < 1.05 * body
+        and (lines[index].top > highest - margin or lines[index].bottom < lowest + margin)
+    }
 
     repeated = Counter(_margin_key(lines[index]) for index in edges)
     offsets = Counter(place for index in edges & outermost for place in _numbered_places(lines[index]))
@@ -216,7 +231,9 @@ def _paragraphs(lines: list[Line]) -> Iterator[_Paragraph]:
         for above, line in pairwise(lines)
         if above.page == line.page and 0.5 * line.size < above.end_bottom - line.bottom < 3 * line.size
     )
-    leading = leadings[len(leadings) // 3] if leadings else 1.2
+    leading = leadings[len(leadings) // 3] if leadings else _LEADING
+    if len(leadings) < _FEW_GAPS:
+        leading = min(leading, _LEADING)
     margins = _right_margins(lines)
     current = _Paragraph()
     for line in lines:

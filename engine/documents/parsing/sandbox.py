@@ -77,7 +77,7 @@ def _environment() -> dict[str, str]:
 async def _as_path(content: bytes | Path, file_name: str, limits: ParsingLimits) -> AsyncIterator[Path]:
     """The file on disk, where converters need it and the child can read it piece by piece."""
     if isinstance(content, Path):
-        yield content.absolute()
+        yield await asyncio.to_thread(content.resolve)
         return
     if len(content) > limits.max_file_bytes:
         raise UnreadableFile(

@@ -62,7 +62,7 @@ def _read_sheet(source: Source, builder: BlockBuilder, workbook: Any, name: str,
     if sheet.width > source.limits.max_columns:
         # Stray formats far to the right count as columns; only real cells may be refused.
         widest = max((_width(row) for row in sheet.iter_rows()), default=0)
-        builder.join_cells([""] * widest)
+        builder.check_columns(widest)
     rows: list[list[str]] = []
     numbers: list[int] = []  # row number in the sheet of each kept row
     for number, row in enumerate(sheet.iter_rows()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
@@ -11,10 +13,9 @@ from engine.documents.parsing.blocks import BlockBuilder
 from engine.documents.parsing.encoding import decode
 from engine.documents.parsing.source import Source
 
-_DROPPED = (
-    "script", "style", "noscript", "template", "nav", "svg", "iframe", "object", "button", "select",
-    "form input", "head link", "head meta", "[hidden]", "[aria-hidden=true]", "[role=navigation]",
-)  # fmt: skip
+_DROPPED = frozenset(
+    {"script", "style", "noscript", "template", "nav", "svg", "iframe", "object", "button", "select", "input"}
+)
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset(_HEADINGS) | {
     "address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dialog", "div",
@@ -22,6 +23,11 @@ _BLOCKS = frozenset(_HEADINGS) | {
     "html", "li", "main", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot",
     "th", "thead", "tr", "ul",
 }  # fmt: skip
+_NESTING = re.compile(
+    r"<(/?)(?:a|b|blockquote|center|div|em|font|form|i|ol|section|small|span|strong|sub|sup|table|u|ul)\b",
+    re.IGNORECASE,
+)
+_MAX_OPEN = 3_000
 _MAX_DEPTH = 300
 _MAX_NODES = 3_000_000
 
@@ -30,7 +36,16 @@ def parse(source: Source) -> ParsedDocument:
     text = decode(source)
     builder = BlockBuilder(source)
     builder.check_characters(len(text) // 20)  # markup may outweigh text, but not without bound
+    too_complex = source.refuse(
+        "too-complex",
+        "it is nested too deeply, or made of too many parts.",
+        "Print it to a PDF in the browser.",
+    )
+    if _open_tags(text) > _MAX_OPEN:
+        raise too_complex
     tree = LexborHTMLParser(text)
+    if tree.body is not None and not _is_sane(tree.body):
+        raise too_complex
     title = tree.css_first("title")
     properties = [
         (name, _meta(tree, selector))
@@ -40,13 +55,18 @@ def parse(source: Source) -> ParsedDocument:
             ("subject", "meta[name=description]"),
         )
     ]
-    for selector in _DROPPED:
-        for node in tree.css(selector):
-            node.decompose()
-    body = tree.body or tree.root
-    if body is not None:
-        _Reader(source, builder).read(body)
+    if tree.body is not None:
+        _Reader(builder).read(tree.body)
     return builder.document(title=title.text() if title else "", properties=properties)
+
+
+def _open_tags(text: str) -> int:
+    """The most elements open at once, roughly; the parser's time grows with its square."""
+    depth = deepest = 0
+    for match in _NESTING.finditer(text):
+        depth += -1 if match[1] else 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _meta(tree: LexborHTMLParser, selector: str) -> str:
@@ -54,66 +74,98 @@ def _meta(tree: LexborHTMLParser, selector: str) -> str:
     return (node.attributes.get("content") or "") if node else ""
 
 
-class _Reader:
-    """Walks the page without recursion, so that no nesting can exhaust the stack."""
+def _steps(top: Any, enter: Callable[[Any, int], bool], leave: Callable[[Any], None]) -> None:
+    """Walk what is below a node, without recursion: no nesting can exhaust the stack.
 
-    def __init__(self, source: Source, builder: BlockBuilder) -> None:
-        self._source = source
+    enter: takes a node and its depth, says whether its children are to be visited.
+    """
+    node, depth = top.child, 1
+    while node is not None:
+        if enter(node, depth) and node.child is not None:
+            node, depth = node.child, depth + 1
+            continue
+        leave(node)
+        while node.next is None:
+            node, depth = node.parent, depth - 1
+            if depth == 0:
+                return
+            leave(node)
+        node = node.next
+
+
+def _is_sane(body: Any) -> bool:
+    """Whether depth and number of parts are those of a page that people wrote."""
+    deepest = count = 0
+
+    def enter(node: Any, depth: int) -> bool:
+        nonlocal deepest, count
+        deepest, count = max(deepest, depth), count + 1
+        return depth <= _MAX_DEPTH and count <= _MAX_NODES
+
+    _steps(body, enter, lambda node: None)
+    return deepest <= _MAX_DEPTH and count <= _MAX_NODES
+
+
+class _Reader:
+    def __init__(self, builder: BlockBuilder) -> None:
         self._builder = builder
         self._pieces: list[str] = []
-        self._item: str = ""
+        self._numbers: list[int | None] = []  # of each open list; None for bullets
+        self._item = ""  # label of the list item that has no text yet
 
     def read(self, body: Any) -> None:
-        node, depth, count = body.child, 1, 0
-        while node is not None:
-            count += 1
-            if depth > _MAX_DEPTH or count > _MAX_NODES:
-                raise self._source.refuse(
-                    "too-complex", "it is nested too deeply, or made of too many parts."
-                )
-            if self._enter(node) and node.child is not None:
-                node, depth = node.child, depth + 1
-                continue
-            self._leave(node)
-            while node.next is None:
-                node, depth = node.parent, depth - 1
-                if depth == 0 or node is None:
-                    self._flush()
-                    return
-                self._leave(node)
-            node = node.next
+        _steps(body, self._enter, self._leave)
+        self._flush()
 
-    def _enter(self, node: Any) -> bool:
+    def _enter(self, node: Any, depth: int) -> bool:
         """Take what the node holds; whether its children are to be read."""
         tag = node.tag
         if tag == "-text":
             self._pieces.append(node.text_content or "")
+        elif tag in _DROPPED or _is_hidden(node):
             return False
-        if tag in _HEADINGS:
-            self._flush()
-            self._builder.heading(node.text(separator=""), _HEADINGS[tag])
-            return False
-        if tag == "pre":
-            self._flush()
-            self._builder.code(node.text(separator=""))
-            return False
-        if tag == "table" and _is_data(node):
-            self._flush()
-            self._table(node)
-            return False
-        if tag == "br":
+        elif tag == "br":
             self._pieces.append(" ")
         elif tag == "img":
             self._pieces.append(f" {node.attributes.get('alt') or ''} ")
         elif tag in _BLOCKS:
             self._flush()
-            if tag == "li":
-                self._item = f"{_number(node)} "
+            return self._enter_block(node)
         return True
+
+    def _enter_block(self, node: Any) -> bool:
+        tag = node.tag
+        if tag in _HEADINGS:
+            self._builder.heading(node.text(separator=""), _HEADINGS[tag])
+        elif tag == "pre":
+            self._builder.code(node.text(separator=""))
+        elif tag == "table" and _is_data(node):
+            self._table(node)
+        else:
+            if tag in ("ol", "ul"):
+                start = node.attributes.get("start") or "1"
+                self._numbers.append(
+                    None if tag == "ul" else int(start) - 1 if start.isdecimal() and len(start) < 9 else 0
+                )
+            elif tag == "li":
+                self._item = self._next_label()
+            return True
+        return False
+
+    def _next_label(self) -> str:
+        number = self._numbers[-1] if self._numbers else None
+        if number is None:
+            return "• "
+        self._numbers[-1] = number + 1
+        return f"{number + 1}. "
 
     def _leave(self, node: Any) -> None:
         if node.tag in _BLOCKS:
             self._flush()
+        if node.tag in ("ol", "ul"):
+            self._numbers.pop()
+        elif node.tag == "li":
+            self._item = ""
 
     def _flush(self) -> None:
         text = "".join(self._pieces).strip()
@@ -156,14 +208,10 @@ def _span(cell: Any) -> int:
     return min(int(value), 1000) if value.isdecimal() and int(value) > 0 else 1
 
 
-def _number(item: Any) -> str:
-    """An item's number in its list, or a bullet."""
-    parent = item.parent
-    if parent is None or parent.tag != "ol":
-        return "•"
-    start = parent.attributes.get("start") or "1"
-    number, before = int(start) if start.isdecimal() else 1, item.prev
-    while before is not None:
-        number += before.tag == "li"
-        before = before.prev
-    return f"{number}."
+def _is_hidden(node: Any) -> bool:
+    attributes = node.attributes
+    return (
+        "hidden" in attributes
+        or attributes.get("aria-hidden") == "true"
+        or attributes.get("role") == "navigation"
+    )
