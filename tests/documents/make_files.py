@@ -55,8 +55,8 @@ class _Letters:
         )
         return (
             "/CIDInit /ProcSet findresource begin begincmap /CMapType 2 def\n"
-            f"1 begincodespacerange <00> <ff> endcodespacerange\n{len(self.codes)} beginbfchar\n{lines}\nendbfchar\n"
-            "endcmap end"
+            "1 begincodespacerange <00> <ff> endcodespacerange\n"
+            f"{len(self.codes)} beginbfchar\n{lines}\nendbfchar\nendcmap end"
         ).encode()
 
 
@@ -71,7 +71,8 @@ def pdf(
     letters = _Letters()
     contents = [
         "\n".join(
-            f"BT /{'B' if line.bold else 'R'} {line.size} Tf {line.x} {line.y} Td <{letters.encode(line.text)}> Tj ET"
+            f"BT /{'B' if line.bold else 'R'} {line.size} Tf {line.x} {line.y} Td "
+            f"<{letters.encode(line.text)}> Tj ET"
             for line in page
         ).encode()
         for page in pages
@@ -262,10 +263,10 @@ class Sheet:
 def xlsx(*sheets: Sheet) -> bytes:
     parts: dict[str, str] = {}
     for number, sheet in enumerate(sheets, 1):
-        rows = "".join(
-            f'<row r="{r}">{"".join(_cell(c, r, value) for c, value in enumerate(row) if value is not None)}</row>'
-            for r, row in enumerate(sheet.rows, 1)
-        )
+        rows = ""
+        for r, row in enumerate(sheet.rows, 1):
+            cells = "".join(_cell(c, r, value) for c, value in enumerate(row) if value is not None)
+            rows += f'<row r="{r}">{cells}</row>'
         merges = "".join(f'<mergeCell ref="{area}"/>' for area in sheet.merged)
         merges = f"<mergeCells>{merges}</mergeCells>" if merges else ""
         parts[f"xl/worksheets/sheet{number}.xml"] = (

@@ -42,8 +42,9 @@ def test_an_official_text_has_its_kind_number_subject_and_dates() -> None:
 
 def test_in_force_from_the_day_of_signing() -> None:
     found = guess(
-        "BỘ Y TẾ", "Số: 1667/QĐ-BYT", "Hà Nội, ngày 14 tháng 6 năm 2024", "QUYẾT ĐỊNH", "Về việc mua vé máy bay", "BỘ TRƯỞNG BỘ Y TẾ",
-        "Căn cứ Luật Đấu thầu số 22/2023/QH15;", "Điều 5. Quyết định này có hiệu lực kể từ ngày ký, ban hành.",
+        "BỘ Y TẾ", "Số: 1667/QĐ-BYT", "Hà Nội, ngày 14 tháng 6 năm 2024", "QUYẾT ĐỊNH",
+        "Về việc mua vé máy bay", "BỘ TRƯỞNG BỘ Y TẾ", "Căn cứ Luật Đấu thầu số 22/2023/QH15;",
+        "Điều 5. Quyết định này có hiệu lực kể từ ngày ký, ban hành.",
     )  # fmt: skip
     assert found.title == "Quyết định số 1667/QĐ-BYT về việc mua vé máy bay"
     assert found.effective_on == found.published_on == date(2024, 6, 14)
@@ -115,17 +116,20 @@ def test_a_text_about_drafts_is_none() -> None:
 
 
 REAL = {
-    "procurement-vi/luat-dau-thau-2023.docx": ("Luật Đấu thầu số 22/2023/QH15", "2023-06-23", "2024-01-01", "luật"),
+    "procurement-vi/luat-dau-thau-2023.docx": (
+        "Luật Đấu thầu số 22/2023/QH15", "2023-06-23", "2024-01-01", "luật",
+    ),
     "procurement-vi/nghi-dinh-214-2025.docx": (
-        "Nghị định số 214/2025/NĐ-CP quy định chi tiết một số điều và biện pháp thi hành Luật Đấu thầu về lựa chọn nhà thầu",
+        "Nghị định số 214/2025/NĐ-CP quy định chi tiết một số điều và biện pháp thi hành Luật Đấu thầu "
+        "về lựa chọn nhà thầu",
         "2025-08-04", "2025-08-04", "nghị định",
     ),
     "procurement-vi/hop-nhat-126-2025-luat-dau-thau.docx": (
         "Văn bản hợp nhất Luật Đấu thầu số 126/VBHN-VPQH", "2025-08-27", "2024-01-01", "văn bản hợp nhất",
     ),
     "procurement-vi/thong-tu-loi-van.docx": (
-        "Thông tư số 79/2025/TT-BTC hướng dẫn việc cung cấp, đăng tải thông tin về đấu thầu và mẫu hồ sơ đấu thầu "
-        "trên Hệ thống mạng đấu thầu quốc gia", "2025-08-04", "2025-08-04", "thông tư",
+        "Thông tư số 79/2025/TT-BTC hướng dẫn việc cung cấp, đăng tải thông tin về đấu thầu và mẫu hồ sơ "
+        "đấu thầu trên Hệ thống mạng đấu thầu quốc gia", "2025-08-04", "2025-08-04", "thông tư",
     ),
     "manuals-en/developers-reference.pdf": ("Debian Developer's Reference", "2023-03-06", "None", ""),
     "manuals-en/fhs-3.0.pdf": ("Filesystem Hierarchy Standard", "2015-03-19", "None", "standard"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_DECLARED = re.compile(rb"charset\s*=\s*[\"']?([A-Za-z0-9_-]+)")
 _SAMPLE = 200_000  # bytes that the guess of an encoding looks at
 # Vietnamese before Unicode: combining tone marks follow the letter in Windows-1258.
 _VIETNAMESE = "cp1258"
@@ -35,7 +37,7 @@ def decode(source: Source) -> str:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        text = _decode_old(content)
+        text = _decode_declared(source, content) or _decode_old(content)
     if text.count("\0") * 100 > len(text) or sum(c < "\t" for c in text[:_SAMPLE]) * 20 > len(text[:_SAMPLE]):
         raise source.refuse(
             "mislabelled",
@@ -55,6 +57,16 @@ def _wide(content: bytes) -> str | None:
     if even > 0.4 * half and odd < 0.05 * half:
         return "utf-16-be"
     return None
+
+
+def _decode_declared(source: Source, content: bytes) -> str:
+    """A web page's text by the encoding that it declares; empty without one."""
+    if source.extension not in ("html", "htm") or not (match := _DECLARED.search(content[:4096])):
+        return ""
+    try:
+        return content.decode(match[1].decode("ascii"), errors="replace")
+    except LookupError:
+        return ""
 
 
 def _decode_old(content: bytes) -> str:

@@ -31,7 +31,11 @@ _DIVISIONS = (
     ),
 )
 _ARTICLE_LINE = re.compile(r"(?P<label>(?i:điều)\s+(?P<number>\d+)[a-zđ]{0,2}\s*[.:])\s*(?P<rest>.*)")
-_CLAUSE_LINE = re.compile(r"\d+[a-zđ]?\.\s+(?:Sửa đổi|Bổ sung|Thay thế|Bãi bỏ|Thay cụm từ|Bỏ cụm từ|Hủy bỏ)")
+_CLAUSE_LINE = re.compile(
+    r"\d+[a-zđ]?\.\s+(?:Sửa đổi|Bổ sung|Thay thế|Bãi bỏ|Thay cụm từ|Bỏ cụm từ|Hủy bỏ)\b"
+    r".*\b(?:[Đđ]iều|khoản|điểm|mục|chương|cụm từ|phụ lục|mẫu số)\b",
+    re.IGNORECASE,
+)
 _AMENDS = re.compile(r"(?i)sửa đổi|bổ sung|thay thế|bãi bỏ")
 _OPENS = re.compile(r"""^["“«]""")
 _CLOSES = re.compile(r"""["”»]\s*[.;,]*(?:\s*\.)?(?:\s*\[\d+\])?$""")

@@ -6,6 +6,7 @@ text only. None of them is needed for any other format.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -25,14 +26,14 @@ _TABLE_ROW = re.compile(r"\|.*\|\s*$")
 _MARGIN = re.compile(r"[ \t]{2,}")
 
 
-def find_converter() -> str | None:
-    """The program that would read a .doc file here, or None."""
-    return next((name for name in (*_OFFICES, "antiword", "catdoc") if shutil.which(name)), None)
+def find_converters() -> list[str]:
+    """The programs that can read a .doc file here, the best first."""
+    return [name for name in (*_OFFICES, "antiword", "catdoc") if shutil.which(name)]
 
 
 def parse(source: Source) -> ParsedDocument:
-    converter = find_converter()
-    if converter is None:
+    converters = find_converters()
+    if not converters:
         raise source.refuse(
             "needs-converter",
             "old Word files (.doc) are read through a converter, and none is installed here.",
@@ -41,36 +42,41 @@ def parse(source: Source) -> ParsedDocument:
     with tempfile.TemporaryDirectory(prefix="dossier-") as folder:
         path = Path(folder) / "document.doc"
         path.write_bytes(source.read())
-        if converter in _OFFICES:
-            return word.parse(source.at(_to_docx(source, converter, path)))
-        if converter == "antiword":
-            return _from_text(
-                source, _run(source, [converter, "-m", "UTF-8.txt", "-w", "0", str(path)], folder)
-            )
-        return _from_text(source, _run(source, [converter, "-d", "utf-8", "-w", str(path)], folder))
+        for converter in converters[:-1]:
+            with contextlib.suppress(_ConverterFailed):
+                return _convert(source, converter, path)
+        try:
+            return _convert(source, converters[-1], path)
+        except _ConverterFailed as error:
+            raise source.refuse(
+                "damaged", f"{converters[-1]} cannot read it.", "Open it in Word and save it as .docx."
+            ) from error
+
+
+class _ConverterFailed(Exception):
+    """One program could not read the file; another may."""
+
+
+def _convert(source: Source, converter: str, path: Path) -> ParsedDocument:
+    if converter in _OFFICES:
+        return word.parse(source.at(_to_docx(source, converter, path)))
+    options = ["-m", "UTF-8.txt", "-w", "0"] if converter == "antiword" else ["-d", "utf-8", "-w"]
+    return _from_text(source, _run(source, [converter, *options, str(path)]))
 
 
 def _to_docx(source: Source, converter: str, path: Path) -> Path:
     # A profile of its own: LibreOffice refuses to start twice on one.
     profile = f"-env:UserInstallation={(path.parent / 'profile').as_uri()}"
-    command = [
-        converter,
-        profile,
-        "--headless",
-        "--convert-to",
-        "docx",
-        "--outdir",
-        str(path.parent),
-        str(path),
-    ]
-    _run(source, command, str(path.parent))
+    folder = str(path.parent)
+    _run(source, [converter, profile, "--headless", "--convert-to", "docx", "--outdir", folder, str(path)])
     converted = path.with_suffix(".docx")
     if not converted.exists():
-        raise source.refuse("damaged", "it cannot be converted.", "Open it in Word and save it as .docx.")
+        raise _ConverterFailed(converter)
     return converted
 
 
-def _run(source: Source, command: list[str], folder: str) -> str:
+def _run(source: Source, command: list[str]) -> str:
+    folder = str(Path(command[-1]).parent)
     environment = {"HOME": folder, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PATH": os.defpath}
     program = shutil.which(command[0]) or command[0]
     try:
@@ -79,20 +85,27 @@ def _run(source: Source, command: list[str], folder: str) -> str:
             capture_output=True,
             timeout=source.limits.timeout_seconds,
             env=environment,
+            preexec_fn=_lift_memory_limit if command[0] in _OFFICES and os.name == "posix" else None,
         )
     except subprocess.TimeoutExpired as error:
         raise source.refuse("timeout", "converting it takes too long.", "Save it as .docx.") from error
-    said = (done.stderr or b"").decode("utf-8", "replace").lower()
+    said = done.stderr.decode("utf-8", "replace").lower()
     if "encrypt" in said or "password" in said:
         raise source.refuse(
             "encrypted", "it is protected with a password.", "Save a copy without the password."
         )
     text = done.stdout.decode("utf-8", "replace")
     if done.returncode != 0 and not text.strip():
-        raise source.refuse(
-            "damaged", f"{command[0]} cannot read it.", "Open it in Word and save it as .docx."
-        )
+        raise _ConverterFailed(command[0])
     return text
+
+
+def _lift_memory_limit() -> None:
+    """LibreOffice reserves more address space than a parser may, and uses little of it."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _from_text(source: Source, text: str) -> ParsedDocument:

@@ -58,7 +58,6 @@ def _read_sheet(source: Source, builder: BlockBuilder, workbook: Any, name: str,
     sheet = workbook.get_sheet_by_name(name)
     if sheet.height == 0 or sheet.width == 0:
         return
-    builder.check_rows(sheet.height)
     if sheet.width > source.limits.max_columns:
         # Stray formats far to the right count as columns; only real cells may be refused.
         widest = max((_width(row) for row in sheet.iter_rows()), default=0)
@@ -70,6 +69,7 @@ def _read_sheet(source: Source, builder: BlockBuilder, workbook: Any, name: str,
         if any(texts):
             rows.append(texts)
             numbers.append(number)
+            builder.check_rows(len(rows))
     if not rows:
         return
     builder.heading(name, 1, page)

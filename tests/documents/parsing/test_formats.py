@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from pathlib import Path
 
 import pytest
 
 from engine.documents.model import Block, ParsedDocument
 from engine.documents.parsing import PARSERS, format_of, parse
-from engine.documents.parsing.old_word import find_converter
+from engine.documents.parsing.old_word import find_converters
 from engine.errors import UnreadableFile
 from tests.documents.make_files import (
     VIETNAMESE,
@@ -121,8 +123,8 @@ def test_word_text_boxes_are_read_once_deleted_text_and_field_codes_are_not() ->
             "<w:del><w:r><w:delText>gone</w:delText></w:r></w:del>"
             "<w:ins><w:r><w:t xml:space='preserve'> added</w:t></w:r></w:ins>"
             "<w:r><w:instrText>PAGE</w:instrText></w:r>"
-            f"<w:r><mc:AlternateContent><mc:Choice Requires='wps'><w:drawing><wps:txbx>{box}</wps:txbx></w:drawing>"
-            f"</mc:Choice><mc:Fallback><w:pict><v:textbox>{box}</v:textbox></w:pict></mc:Fallback>"
+            "<w:r><mc:AlternateContent><mc:Choice Requires='wps'>"
+            f"<w:drawing><wps:txbx>{box}</wps:txbx></w:drawing></mc:Choice><mc:Fallback><w:pict><v:textbox>{box}</v:textbox></w:pict></mc:Fallback>"
             "</mc:AlternateContent></w:r></w:p>"
         ),
         "box.docx",
@@ -152,9 +154,9 @@ def test_word_contract_set_as_a_table_has_its_clauses_as_headings() -> None:
     assert texts(parsed, "paragraph") == [clause.strip()] * 2
 
 
-@pytest.mark.skipif(find_converter() is None, reason="no converter for .doc files: install antiword")
-def test_old_word(shared_data: object) -> None:
-    path = shared_data / "procurement-vi" / "mau-04-1a-ke-hoach-kiem-tra.doc"  # type: ignore[operator]
+@pytest.mark.skipif(not find_converters(), reason="no converter for .doc files: install antiword")
+def test_old_word(shared_data: Path) -> None:
+    path = shared_data / "procurement-vi" / "mau-04-1a-ke-hoach-kiem-tra.doc"
     parsed = parse(path, path.name)
     assert "Mẫu Kế hoạch kiểm tra định kỳ hoạt động đấu thầu" in parsed.blocks[0].text
     assert any(b.kind == "table_row" and b.header.startswith("TT | Nội dung") for b in parsed.blocks)
@@ -167,6 +169,28 @@ def test_old_word_without_a_converter_says_what_to_install(monkeypatch: pytest.M
         parse(content, "old.doc")
     assert caught.value.reason == "needs-converter"
     assert "antiword" in caught.value.hint and "old.doc" in caught.value.message
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for LibreOffice is a shell script")
+def test_old_word_prefers_an_office_program_and_falls_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted = tmp_path / "converted.docx"
+    converted.write_bytes(docx(("Heading 1", "Điều khoản"), VIETNAMESE))
+    office = tmp_path / "soffice"
+    office.write_text(f'#!/bin/sh\ntest "$3" = --convert-to && cp {converted} "$6/document.docx"\n')
+    office.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2000
+    assert headings(parse(content, "old.doc")) == [(1, "Điều khoản")]
+    office.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(UnreadableFile) as caught:
+        parse(content, "old.doc")
+    assert caught.value.reason == "damaged" and ".docx" in caught.value.hint
+    antiword = tmp_path / "antiword"
+    antiword.write_text("#!/bin/sh\necho 'Văn bản.'\n")
+    antiword.chmod(0o755)
+    assert texts(parse(content, "old.doc")) == ["Văn bản."]
 
 
 # --- tables ---
@@ -274,6 +298,11 @@ def test_web_pages_lose_what_no_reader_sees() -> None:
     ]
 
 
+def test_web_pages_may_declare_an_old_encoding() -> None:
+    page = '<meta http-equiv="Content-Type" content="text/html; charset=windows-1251"><p>Привет, мир</p>'
+    assert texts(parse(page.encode("cp1251"), "a.html")) == ["Привет, мир"]
+
+
 def test_markdown() -> None:
     parsed = parse(
         b"""---\ntitle: "Rules"\ndate: 2024-05-06\n---\n# Leave\nAsk *your* `manager`,\nearly.\n
@@ -331,7 +360,7 @@ def test_text_broken_at_a_margin_is_joined_and_lists_are_not() -> None:
 
 
 def test_pdf_headings_by_size_paragraphs_and_pages() -> None:
-    long = "This sentence is long enough to run over the end of its line and on to the next one, twice over in fact."
+    long = "This sentence is long enough to run over the end of its line and on to the next one, in fact."
     parsed = parse(
         pdf(
             [

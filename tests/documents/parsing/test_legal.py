@@ -31,7 +31,8 @@ def test_divisions_rank_above_each_other() -> None:
         "Điều 2. Đối tượng",
     )
     assert [text for _, _, text in found] == [
-        "PHẦN THỨ NHẤT", "Chương I QUY ĐỊNH CHUNG", "Mục 1. HÌNH THỨC", "Điều 1. Phạm vi", "Luật này quy định.", "Điều 2. Đối tượng"
+        "PHẦN THỨ NHẤT", "Chương I QUY ĐỊNH CHUNG", "Mục 1. HÌNH THỨC", "Điều 1. Phạm vi",
+        "Luật này quy định.", "Điều 2. Đối tượng",
     ]  # fmt: skip
     levels = [level for kind, level, _ in found if kind == "heading"]
     assert levels[:4] == sorted(set(levels)) and levels[3] == levels[4]
@@ -87,6 +88,15 @@ def test_articles_quoted_by_an_amendment_do_not_end_the_article_that_quotes_them
     assert levels["2. Bổ sung khoản 5 vào sau khoản 4 Điều 16 như sau:"] == clause
     assert levels["Điều 2. Hiệu lực thi hành"] == article
     assert len(levels) == 6
+
+
+def test_an_article_about_amending_a_contract_has_no_clauses_as_headings() -> None:
+    lines = [
+        "Điều 70. Sửa đổi hợp đồng",
+        "1. Sửa đổi hợp đồng có thể thực hiện trong các trường hợp:",
+        "Điều 71. Khác",
+    ]
+    assert headings(*lines) == ["Điều 70. Sửa đổi hợp đồng", "Điều 71. Khác"]
 
 
 def test_a_table_of_contents_typed_by_hand_is_a_list() -> None:
