@@ -157,10 +157,21 @@ class Engine:
         """A passage between its neighbours, in reading order; empty if it is gone."""
         return list(await self.documents.neighbours(passage_id, around))
 
-    async def page_image(self, document_id: int, page: int, quote: str, scale: float = 1.5) -> PageImage:
-        """A page of a PDF with the quote marked. Raises NotFound, UnreadableFile."""
-        content = await self.documents.file(document_id)
-        return await asyncio.to_thread(render_page, content, page, quote, scale)
+    async def page_image(self, passage: Passage, quote: str, scale: float = 1.5) -> tuple[int, PageImage]:
+        """The page of a PDF on which the quote stands, and its picture with the quote marked.
+
+        Where it is not found on any page of the passage, the first of them, unmarked.
+        Raises NotFound, UnreadableFile.
+        """
+        content = await self.documents.file(passage.document_id)
+        first = passage.page or 1
+        drawn: list[tuple[int, PageImage]] = []
+        for page in range(first, (passage.last_page or first) + 1):
+            image = await asyncio.to_thread(render_page, content, page, quote, scale)
+            if image.found:
+                return page, image
+            drawn.append((page, image))
+        return drawn[0]
 
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""

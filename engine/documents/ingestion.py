@@ -19,7 +19,7 @@ from engine.documents.metadata import guess_metadata
 from engine.documents.model import Metadata, ParsedDocument, PassageDraft
 from engine.documents.parsing import ParsingLimits, check_name, format_of
 from engine.documents.parsing.sandbox import parse_in_process
-from engine.documents.passages import split_passages
+from engine.documents.passages import HEADING_SEPARATOR, split_passages
 from engine.documents.queries import OutlineEntry
 from engine.documents.store import DocumentStore
 from engine.errors import DossierError, NotFound, UnreadableFile
@@ -255,8 +255,9 @@ def _size(path: Path, file_name: str) -> int:
 
 
 def embedded_text(draft: PassageDraft) -> str:
-    """What the embedder sees of a passage: its headings, its table's header, its text."""
-    return "\n".join(part for part in (draft.heading, draft.context, draft.text) if part)
+    """What the indexes see of a passage: the headings above it, its table's header, its text."""
+    headings = [h for h in draft.heading.split(HEADING_SEPARATOR) if h and not draft.text.startswith(h)]
+    return "\n".join(part for part in (HEADING_SEPARATOR.join(headings), draft.context, draft.text) if part)
 
 
 def outline_of(parsed: ParsedDocument, drafts: Sequence[PassageDraft]) -> list[OutlineEntry]:

@@ -114,6 +114,7 @@ class Passage:
 
     start, end: character offsets into the document's text (see PassageDraft).
     content_hash: SHA-256 of the text, hexadecimal.
+    page, last_page: of its first and its last character.
     """
 
     id: int
@@ -130,6 +131,7 @@ class Passage:
     start: int
     end: int
     content_hash: str
+    last_page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

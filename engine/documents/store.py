@@ -71,6 +71,12 @@ class DocumentStore:
             total = (await db.execute(select(func.count()).select_from(documents).where(where))).scalar_one()
         return DocumentList(found, total)
 
+    async def count(self) -> int:
+        """How many documents there are."""
+        living = documents.c.deleted_at.is_(None)
+        async with self._database.read() as db:
+            return int((await db.execute(select(func.count()).select_from(documents).where(living))).scalar_one())
+
     async def get(self, document_id: int) -> Document:
         """One document. Raises NotFound; a deleted one is not found."""
         async with self._database.read() as db:
@@ -320,6 +326,7 @@ def _passage(row: Row[Any]) -> Passage:
         start=row.start_char,
         end=row.end_char,
         content_hash=row.content_hash,
+        last_page=row.last_page,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from engine.documents.model import Passage
 from engine.errors import ModelUnavailable
-from engine.reranking.late_interaction import late_interaction_scores
+from engine.reranking.late_interaction import late_interaction_scores, question_weights
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import Embedding
 
@@ -27,14 +27,15 @@ class LateInteractionReranker:
         self._tokens = tokens
 
     async def score(self, question: str, passages: Sequence[Passage]) -> list[float]:
-        """Mean similarity of the question's tokens to their nearest in each passage."""
+        """Similarity of the question's tokens to their nearest in each passage, in [-1, 1]."""
         if not passages:
             return []
         embedding = await self._embed_question(question)
         if embedding.tokens is None:
             raise ModelUnavailable("The embedder gives no token vectors.")
         stored = await self._tokens.load(passages)
-        scores = await asyncio.to_thread(late_interaction_scores, embedding.tokens, stored)
+        weights = question_weights(question, embedding.tokens.spans)
+        scores = await asyncio.to_thread(late_interaction_scores, embedding.tokens, stored, weights)
         return [float(score) for score in scores]
 
     async def aclose(self) -> None:

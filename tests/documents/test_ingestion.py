@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 LONG = "# Handbook\n\n" + "\n\n".join(
     f"Rule {n}: every request above {n * 100} euros is signed by the head of unit {n}, in writing, "
     "before anything is ordered, and is kept for ten years together with its offers." * 3
-    for n in range(100)
+    for n in range(180)
 )
 
 
@@ -153,7 +153,7 @@ def test_a_killed_ingestion_leaves_what_was_committed_and_nothing_half_done(tmp_
         "PYTHONPATH": str(ROOT),
     }
     (tmp_path / "kept.md").write_text("# Kept\n\nThe key is under the mat.")
-    (tmp_path / "long.md").write_text(LONG * 8)
+    (tmp_path / "long.md").write_text(LONG * 5)
     command = [sys.executable, "-m", "engine"]
 
     def run(*arguments: str) -> dict[str, object]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 
 from engine.errors import Unavailable
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.embedders.options import EmbedderOptions
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 BATCH = 64  # texts a request
@@ -22,6 +25,8 @@ async def open_openai(options: EmbedderOptions) -> OpenAIEmbedder:
     """The endpoint's embedder; an unknown model is asked for its dimension. Raises Unavailable."""
     if not options.openai_api_key:
         raise Unavailable("The openai embedder needs a key.", hint="Set OPENAI_API_KEY.")
+    from openai import AsyncOpenAI  # 30 MB and a second: only where it is asked for
+
     client = AsyncOpenAI(
         api_key=options.openai_api_key,
         base_url=options.openai_base_url,
@@ -61,6 +66,8 @@ class OpenAIEmbedder:
         await self._client.close()
 
     async def _request(self, texts: Sequence[str]) -> list[Embedding]:
+        from openai import APIConnectionError, APIStatusError, OpenAIError
+
         asked = [text[:CHARACTERS] or " " for text in texts]  # the endpoint refuses an empty one
         try:
             async with self._free:
