@@ -38,6 +38,11 @@ class Bridge:
         self._engine = engine
         self._loop = loop
 
+    @property
+    def language_model(self) -> str:
+        """The model that writes answers; empty where they are quotes."""
+        return self._engine.language_model
+
     def call(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
         """Do one thing and wait for it. Raises what it raises; Unavailable if it takes too long."""
 
@@ -105,7 +110,7 @@ def publish(bridge: Bridge | None) -> None:
     _served = bridge
 
 
-@st.cache_resource(show_spinner="Starting…")
+@st.cache_resource(show_spinner=False)
 def get_bridge() -> Bridge:
     """The server's engine; where there is no server (tests), one on a thread of its own."""
     return _served or _start_alone()

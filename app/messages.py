@@ -9,14 +9,15 @@ from contextlib import contextmanager
 import streamlit as st
 
 from app.text import plain
-from engine.errors import DossierError
+from engine.errors import DossierError, Unavailable
 
 log = logging.getLogger(__name__)
 
 
 def show_error(error: DossierError) -> None:
     """An error that the engine raised on purpose."""
-    st.error(plain(error.message) + (f"\n\n{plain(error.hint)}" if error.hint else ""))
+    draw = st.error if isinstance(error, Unavailable) else st.warning
+    draw(plain(error.message) + (f"  \n{plain(error.hint)}" if error.hint else ""))
 
 
 @contextmanager

@@ -16,28 +16,50 @@ from engine.documents.model import DocumentFilter
 _KEY = "dossier"
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to be asked; replaces: the turn it takes the place of."""
+
+    question: str
+    replaces: int | None = None
+
+
 @dataclass(slots=True)
 class TabState:
     """What one browser tab has in hand.
 
-    open_citation: (turn id, number) of the passage shown beside the answer.
-    asking: a question to be asked in this run; replaces: the turn it takes the place of.
-    editing: the turn whose question is being edited.
+    ask: what the next run of the chat page is to ask. editing: the turn whose question is being edited.
     scope: which documents questions are about.
-    undo: ids of documents, or of a session, just deleted.
-    job_id: the ingestion followed on the Documents page. page_number: of its table, from 0.
+    all_turns: the session that is shown from its first turn on.
+    deleted_session, deleted_documents: ids of what was just deleted, for undoing it.
+    filter: what the Documents page lists. job_id: the ingestion that it follows.
+    selections, uploads: count what was selected, or given up, so that the widget starts empty the next time.
     """
 
-    open_citation: tuple[int, int] | None = None
-    asking: str = ""
-    replaces: int | None = None
+    ask: Ask | None = None
     editing: int | None = None
     scope: DocumentFilter = field(default_factory=DocumentFilter)
     mode: Mode = "fast"
-    undo_documents: tuple[int, ...] = ()
-    undo_session: UUID | None = None
+    all_turns: UUID | None = None
+    deleted_session: UUID | None = None
+    deleted_documents: tuple[int, ...] = ()
+    filter: DocumentFilter = field(default_factory=DocumentFilter)
     job_id: UUID | None = None
-    page_number: int = 0
+    selections: int = 0
+    uploads: int = 0
+
+    def put(self, ask: Ask) -> None:
+        """Have this asked in the coming run."""
+        self.ask = ask
+
+    def edit(self, turn_id: int | None) -> None:
+        """Have this turn's question in an editor, or none."""
+        self.editing = turn_id
+
+    def take_ask(self) -> Ask | None:
+        """What is to be asked, once."""
+        ask, self.ask = self.ask, None
+        return ask
 
 
 def tab_state() -> TabState:

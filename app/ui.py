@@ -12,15 +12,13 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 from app.messages import shown_errors  # noqa: E402
+from app.navigation import pages  # noqa: E402
 
-st.set_page_config(page_title="Dossier", page_icon=str(ROOT / "app" / "static" / "icon.png"), layout="wide")
+STATIC = ROOT / "app" / "static"
 
-page = st.navigation(
-    [
-        st.Page(ROOT / "pages" / "chat.py", title="Chat", url_path="chat", default=True),
-        st.Page(ROOT / "pages" / "documents.py", title="Documents", url_path="documents"),
-    ],
-    position="top",
-)
+st.set_page_config(page_title="Dossier", page_icon=str(STATIC / "icon.png"), layout="wide")
+st.html(STATIC / "style.css")
+st.html(f"<script>{(STATIC / 'citations.js').read_text()}</script>", unsafe_allow_javascript=True)
+page = st.navigation(pages(), position="top")
 with shown_errors():
     page.run()

@@ -1,0 +1,89 @@
+"""Asking: the answer as it is written, which can be stopped at any moment."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from uuid import UUID
+
+import streamlit as st
+
+from app.bridge import Bridge
+from app.chat.markup import answer_html
+from app.chat.turns import draw_question, draw_turn
+from app.messages import show_error
+from app.state import Ask, TabState
+from engine.answering.model import AnswerKind, Answered, AnswerText, Stage
+from engine.chat.model import Turn
+from engine.errors import DossierError
+
+_STAGES = {
+    "understanding": "Reading the question",
+    "searching": "Searching",
+    "reranking": "Ordering what was found",
+    "reading": "Reading the passages",
+    "writing": "Writing",
+}
+_REDRAW_SECONDS = 0.1
+
+
+def ask_and_show(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> None:
+    """Ask in a session, follow the answer, and leave the finished turn on the page.
+
+    Leaving by Stop, a rerun or a closed tab closes the stream; what was written is kept.
+    """
+    place = st.empty()
+    with place.container():
+        turn = _follow(bridge, state, session_id, ask)
+    if turn is not None:
+        with place.container():
+            draw_turn(bridge, turn, last=True)
+
+
+def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn | None:
+    talk, _ = st.columns([3, 2], gap="medium")
+    with talk:
+        draw_question(ask.question)
+        # The style sheet shows the first of these while the script runs, the second once it is stopped.
+        with st.container(key="working", horizontal=True, vertical_alignment="center"):
+            stage = st.empty()
+            st.button("Stop", key="stop", type="tertiary", icon=":material/stop_circle:")
+        written = st.empty()
+        with st.container(key="stopped", horizontal=True, vertical_alignment="center"):
+            st.caption("Stopped. What was written is kept.", width="content")
+            st.button("Ask again", key="ask-again", type="tertiary", icon=":material/refresh:", on_click=state.put, args=(ask,))
+            st.button("Go on", key="go-on", type="tertiary")
+    events = bridge.follow(
+        lambda engine: engine.stream(
+            ask.question, session_id=session_id, filter=state.scope, mode=state.mode, replaces=ask.replaces
+        )
+    )
+    began = time.monotonic()
+    doing, text, drawn = "", "", 0.0
+    kind: AnswerKind = "generated" if bridge.language_model else "quotes"
+    with closing(events):
+        try:
+            for event in events:
+                now = time.monotonic()
+                if isinstance(event, Answered):
+                    return _turn(event, session_id, state)
+                if isinstance(event, Stage):
+                    doing = _STAGES.get(event.name, event.name)
+                    stage.html(f'<div class="stage" role="status">{doing}…</div>')
+                elif isinstance(event, AnswerText):
+                    text += event.text
+                    if now - drawn > _REDRAW_SECONDS:
+                        written.html(answer_html(text, kind))
+                        drawn = now
+                else:  # nothing came: drawing is also where Stop takes hold
+                    stage.html(f'<div class="stage" role="status">{doing}… {now - began:.0f} s</div>')
+        except DossierError as error:
+            show_error(error)
+            st.button("Try again", key="try-again", on_click=state.put, args=(ask,))
+    return None
+
+
+def _turn(event: Answered, session_id: UUID, state: TabState) -> Turn:
+    """The turn as it was just kept."""
+    return Turn(event.turn_id or 0, session_id, 0, event.answer, state.mode, state.scope, datetime.now(UTC))

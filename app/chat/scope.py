@@ -1,0 +1,89 @@
+"""Which documents the next question is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app.bridge import Bridge
+from app.filters import filter_fields
+from app.messages import shown_errors
+from app.state import TabState
+from app.text import counted
+from engine import Engine
+from engine.documents.model import Document, DocumentFilter
+from engine.documents.queries import DocumentQuery, Facets
+
+_FOUND = 30  # documents offered at once
+
+
+@st.fragment
+def draw_scope(bridge: Bridge, state: TabState) -> None:
+    """A popover; what is in it is drawn, and asked of the database, only while it is open."""
+    with st.popover(
+        _label(state.scope), icon=":material/filter_alt:", type="tertiary", key="scope", on_change="rerun"
+    ) as popover:
+        # Of one height from the start: the popover is placed while it is still empty.
+        with st.container(height=420, border=False, key="scope-fields"):
+            if popover.open:
+                with shown_errors():
+                    _draw_fields(bridge, state)
+
+
+def _draw_fields(bridge: Bridge, state: TabState) -> None:
+    search = st.text_input(
+        "Find documents", key="scope-search", placeholder="Words of the title or the file name", type="search"
+    )
+    facets, found, chosen = bridge.call(lambda engine: _look_up(engine, search or "", state.scope.document_ids))
+    titles = {document.id: document.metadata.title for document in (*chosen, *found)}
+    ids = st.multiselect(
+        "Documents",
+        titles,
+        [document.id for document in chosen],
+        format_func=lambda id: titles.get(id, f"Document {id}"),
+        key="scope-documents",
+        placeholder="All" if titles else "None found",
+    )
+    before = state.scope
+    state.scope = replace(filter_fields(facets, state.scope, "scope"), document_ids=tuple(ids))
+    if state.scope and st.button("Ask all documents", key="scope-clear", icon=":material/filter_alt_off:"):
+        state.scope = DocumentFilter()
+        for name in ("documents", "types", "languages", "tags", "statuses", "from", "to", "search"):
+            st.session_state.pop(f"scope-{name}", None)
+        st.rerun(scope="fragment")
+    if state.scope != before:
+        st.rerun(scope="fragment")  # the label above tells it
+
+
+async def _look_up(
+    engine: Engine, search: str, ids: tuple[int, ...]
+) -> tuple[Facets, tuple[Document, ...], tuple[Document, ...]]:
+    documents = engine.documents
+    found = await documents.list(
+        DocumentQuery(DocumentFilter(text=search), sort="title", descending=False, limit=_FOUND)
+    )
+    chosen: tuple[Document, ...] = ()
+    if ids:
+        chosen = (await documents.list(DocumentQuery(DocumentFilter(document_ids=ids), limit=len(ids)))).rows
+    return await documents.facets(), found.rows, chosen
+
+
+def _label(scope: DocumentFilter) -> str:
+    if not scope:
+        return "All documents"
+    parts = [counted(len(scope.document_ids), "document")] if scope.document_ids else []
+    others = replace(scope, document_ids=())
+    narrowed = sum(
+        bool(value)
+        for value in (
+            others.types,
+            others.languages,
+            others.tags,
+            others.statuses,
+            others.published_from or others.published_to,
+        )
+    )
+    if narrowed:
+        parts.append(counted(narrowed, "filter"))
+    return "Scope: " + ", ".join(parts)

@@ -1,0 +1,118 @@
+"""Conversations: opening one by its address, the list beside it, renaming, deleting, keeping."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import streamlit as st
+
+from app.bridge import Bridge
+from app.messages import shown_errors
+from app.navigation import CHAT
+from app.state import TabState
+from app.text import plain, short
+from engine.chat.model import Session
+from engine.errors import NotFound
+
+_LISTED = 30
+PARAMETER = "session"
+
+
+def open_session(bridge: Bridge) -> Session | None:
+    """The session of `?session=`; None for a new chat. Raises NotFound for a broken or unknown id."""
+    given = st.query_params.get(PARAMETER)
+    if not given:
+        return None
+    try:
+        session_id = UUID(given)
+    except ValueError as error:
+        raise NotFound("This link leads to no chat.", hint="It may be cut off. Here is a new one.") from error
+    try:
+        return bridge.call(lambda engine: engine.sessions.get(session_id))
+    except NotFound as error:
+        raise NotFound("This chat is not there.", hint="It may have been deleted. Here is a new one.") from error
+
+
+def begin_session(bridge: Bridge, question: str) -> Session:
+    """A new session, in the address from now on."""
+    session = bridge.call(lambda engine: engine.sessions.create(question))
+    st.query_params[PARAMETER] = str(session.id)
+    return session
+
+
+@st.fragment
+def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> None:
+    """The list in the side bar. A new session is in it before its first answer is."""
+    st.page_link(CHAT, label="New chat", icon=":material/edit_square:", width="stretch")
+    search = st.text_input(
+        "Search chats",
+        key="session-search",
+        type="search",
+        placeholder="Search chats",
+        label_visibility="collapsed",
+    )
+    if state.deleted_session:
+        _draw_undo(bridge, state, state.deleted_session)
+    with shown_errors():
+        sessions = bridge.call(lambda engine: engine.sessions.list(search or "", limit=_LISTED))
+        if current and not search and current.id not in {session.id for session in sessions}:
+            sessions.insert(0, current)
+        for session in sessions:
+            with st.container(key=f"session-{'current' if current and session.id == current.id else session.id}"):
+                st.page_link(
+                    CHAT,
+                    label=plain(short(session.title or "Untitled", 60)),
+                    query_params={PARAMETER: str(session.id)},
+                    width="stretch",
+                )
+        if search and not sessions:
+            st.caption("No chat has these words.")
+
+
+def _draw_undo(bridge: Bridge, state: TabState, session_id: UUID) -> None:
+    with st.container(key="undo-session", horizontal=True, vertical_alignment="center"):
+        st.caption("Chat deleted.", width="content")
+        if st.button("Undo", key="restore-session", type="tertiary"):
+            with shown_errors():
+                bridge.call(lambda engine: engine.sessions.restore(session_id))
+                st.query_params[PARAMETER] = str(session_id)
+            state.deleted_session = None
+            st.rerun()
+
+
+@st.fragment
+def draw_session_menu(bridge: Bridge, state: TabState, session: Session) -> None:
+    """Renaming, keeping and deleting the open session."""
+    with st.popover("Options", type="tertiary", key="session-menu", on_change="rerun", icon=":material/more_horiz:") as menu:
+        if not menu.open:
+            return
+        title = st.text_input("Title", session.title, key=f"title-{session.id}", max_chars=80)
+        if title and title != session.title:
+            with shown_errors():
+                bridge.call(lambda engine: engine.sessions.rename(session.id, title))
+                st.rerun()
+        with shown_errors():
+            text = bridge.call(lambda engine: engine.sessions.export(session.id))
+            st.download_button(
+                "Export as Markdown",
+                text,
+                file_name=f"{file_name(session.title)}.md",
+                mime="text/markdown",
+                on_click="ignore",
+                icon=":material/download:",
+                key="export",
+            )
+        if st.button("Delete chat", key="delete-session", icon=":material/delete:"):
+            with shown_errors():
+                bridge.call(lambda engine: engine.sessions.delete(session.id))
+                state.deleted_session = session.id
+                del st.query_params[PARAMETER]
+                st.rerun()
+
+
+def file_name(title: str) -> str:
+    """A title as the name of a file."""
+    kept = "".join(c if c.isalnum() or c in " -_" else " " for c in title)
+    return " ".join(kept.split())[:60] or "chat"
+
+

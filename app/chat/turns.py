@@ -1,0 +1,141 @@
+"""One turn of a conversation: the question, the answer, its sources, and what can be done with it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.bridge import Bridge
+from app.chat.evidence import draw_evidence
+from app.chat.markup import answer_html, numbers_in
+from app.chat.receipt import receipt_html
+from app.messages import shown_errors
+from app.state import Ask, tab_state
+from app.text import counted, escape, plain, short
+from engine.answering.model import Answer
+from engine.chat.model import Turn, Vote
+
+_VOTES: tuple[Vote, Vote] = ("down", "up")
+
+
+@st.fragment
+def draw_turn(bridge: Bridge, turn: Turn, *, last: bool) -> None:
+    """A turn; choosing a source, voting and the receipt redraw nothing else."""
+    answer = turn.answer
+    talk, beside = st.columns([3, 2], gap="medium")
+    with talk:
+        if tab_state().editing == turn.id:
+            _draw_editor(turn)
+        else:
+            draw_question(answer.question)
+        st.html(answer_html(answer.text, answer.kind, turn=turn.id, unsupported=answer.unsupported) + _hints(answer))
+        numbers = _sources(answer)
+        chosen = _choose_source(turn, numbers) if numbers else None
+        _draw_actions(bridge, turn, last=last)
+    number = chosen or (numbers[0] if numbers and last else None)
+    if number is not None:
+        with beside, shown_errors():
+            draw_evidence(bridge, answer, turn.id, number, chosen=chosen is not None)
+
+
+def draw_question(question: str) -> None:
+    """A question as it was asked."""
+    st.html(f'<div class="question" role="heading" aria-level="2">{escape(question)}</div>')
+
+
+def _sources(answer: Answer) -> list[int]:
+    """Numbers of the sources that the reader may open."""
+    if answer.kind == "no_answer":
+        return [*range(1, len(answer.sources) + 1)]
+    cited = {citation.number for citation in answer.citations} | {*numbers_in(answer.text)}
+    return sorted(number for number in cited if number <= len(answer.sources))
+
+
+def _choose_source(turn: Turn, numbers: list[int]) -> int | None:
+    def label(number: int) -> str:
+        passage = turn.answer.sources[number - 1].passage
+        status = f" ({passage.document_status})" if passage.document_status != "active" else ""
+        page = f", p. {passage.page}" if passage.page else ""
+        return f"**{number}** {plain(short(passage.document_title) + page + status)}"
+
+    none = turn.answer.kind == "no_answer"
+    return st.pills(
+        "Nearest passages" if none else "Sources",
+        numbers,
+        format_func=label,
+        key=f"source-{turn.id}",
+        label_visibility="visible" if none else "collapsed",
+        wrap=True,
+    )
+
+
+def _hints(answer: Answer) -> str:
+    hints = []
+    if answer.unsupported:
+        hints.append(f"{counted(len(answer.unsupported), 'sentence')} without support in the sources, underlined.")
+    if answer.removed_citations:
+        hints.append(f"{counted(answer.removed_citations, 'citation')} that pointed nowhere taken out.")
+    if answer.notice:
+        hints.append(answer.notice)
+    elif not answer.complete:
+        hints.append("Stopped before the end.")
+    return "".join(f'<div class="hint">{escape(hint)}</div>' for hint in hints)
+
+
+def _draw_actions(bridge: Bridge, turn: Turn, *, last: bool) -> None:
+    state = tab_state()
+    with st.container(key=f"actions-{turn.id}", horizontal=True, vertical_alignment="center", gap="small"):
+        _draw_vote(bridge, turn)
+        with st.popover("Receipt", type="tertiary", key=f"receipt-{turn.id}", on_change="rerun") as receipt:
+            if receipt.open:
+                st.html(receipt_html(turn))
+        if last:
+            if st.button("Regenerate", key=f"again-{turn.id}", type="tertiary", icon=":material/refresh:"):
+                state.ask = Ask(turn.answer.question, replaces=turn.id)
+                st.rerun()
+            st.button(
+                "Edit question",
+                key=f"edit-{turn.id}",
+                type="tertiary",
+                icon=":material/edit:",
+                on_click=state.edit,
+                args=(turn.id,),
+            )
+
+
+def _draw_vote(bridge: Bridge, turn: Turn) -> None:
+    key = f"vote-{turn.id}"
+
+    def keep() -> None:
+        chosen = st.session_state.get(key)
+        reason = st.session_state.get(f"why-{turn.id}", turn.reason) or ""
+        vote = _VOTES[chosen] if chosen is not None else None
+        with shown_errors():
+            bridge.call(lambda engine: engine.sessions.vote(turn.id, vote, reason))
+
+    chosen = st.feedback(
+        "thumbs", key=key, default=_VOTES.index(turn.vote) if turn.vote else None, on_change=keep
+    )
+    if chosen is not None:
+        st.text_input(
+            "Why?",
+            value=turn.reason,
+            key=f"why-{turn.id}",
+            placeholder="What was good?" if chosen else "What was wrong?",
+            label_visibility="collapsed",
+            max_chars=1000,
+            on_change=keep,
+            width=220,
+        )
+
+
+def _draw_editor(turn: Turn) -> None:
+    state = tab_state()
+    with st.form(f"editor-{turn.id}", border=True):
+        question = st.text_area("Your question", turn.answer.question, key=f"draft-{turn.id}")
+        with st.container(horizontal=True):
+            asked = st.form_submit_button("Ask again", type="primary")
+            st.form_submit_button("Cancel", type="tertiary", on_click=state.edit, args=(None,))
+    if asked:
+        state.edit(None)
+        state.put(Ask(question, replaces=turn.id))
+        st.rerun()

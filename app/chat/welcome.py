@@ -1,0 +1,42 @@
+"""What a chat shows before its first question."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.bridge import Bridge
+from app.library.sample import offer_sample
+from app.navigation import DOCUMENTS
+from app.state import Ask, TabState
+from app.text import counted, plain
+
+
+def draw_welcome(bridge: Bridge, state: TabState) -> None:
+    """First questions, or the way to the first documents."""
+    with st.container(key="welcome", gap="small"):
+        counts = bridge.call(lambda engine: engine.documents.statistics())
+        if counts.documents == 0:
+            st.html("<h1>Ask your documents</h1><p>There are none yet. Add some, or begin with a small sample.</p>")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.page_link(DOCUMENTS, label="Add documents", icon=":material/upload_file:")
+                offer_sample(bridge, state)
+            return
+        st.html(
+            "<h1>Ask your documents</h1>"
+            f"<p>{counted(counts.documents, 'document')}, {counted(counts.passages, 'passage')}. "
+            "Every answer shows the sentences that it stands on.</p>"
+        )
+        for n, question in enumerate(_suggestions(bridge, counts.documents, counts.passages)):
+            st.button(
+                plain(question),
+                key=f"suggestion-{n}",
+                icon=":material/arrow_forward:",
+                on_click=state.put,
+                args=(Ask(question),),
+            )
+
+
+@st.cache_data(ttl=300, max_entries=8, show_spinner=False)
+def _suggestions(_bridge: Bridge, documents: int, passages: int) -> list[str]:
+    """First questions; asked anew once the number of documents or passages changes."""
+    return _bridge.call(lambda engine: engine.suggestions(limit=4))

@@ -1,0 +1,70 @@
+"""Widgets for choosing documents: by type, language, tag, status and date."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import streamlit as st
+
+from app.text import escape
+from engine.documents.model import STATUSES, DocumentFilter
+from engine.documents.queries import Facets
+
+LANGUAGES = {"en": "English", "vi": "Vietnamese", "und": "Unknown"}
+
+
+def language_name(code: str) -> str:
+    """A language's English name, or its code where it has none here."""
+    return LANGUAGES.get(code, code)
+
+
+def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFilter:
+    """Draw the fields, filled from `given`, and return what they say now."""
+    left, right = st.columns(2)
+    with left:
+        types = st.multiselect(
+            "Type", _with(facets.types, given.types), given.types, key=f"{key}-types", placeholder="Any"
+        )
+        tags = st.multiselect("Tag", _with(facets.tags, given.tags), given.tags, key=f"{key}-tags", placeholder="Any")
+        begin = _date("Published from", given.published_from, f"{key}-from")
+    with right:
+        languages = st.multiselect(
+            "Language",
+            _with(facets.languages, given.languages),
+            given.languages,
+            format_func=language_name,
+            key=f"{key}-languages",
+            placeholder="Any",
+        )
+        statuses = st.multiselect(
+            "Status",
+            STATUSES,
+            given.statuses,
+            format_func=str.capitalize,
+            key=f"{key}-statuses",
+            placeholder="Any",
+        )
+        end = _date("Published until", given.published_to, f"{key}-to")
+    if begin and end and end < begin:
+        st.html(f'<div class="hint">{escape("No day lies between these two dates.")}</div>')
+    return replace(
+        given,
+        types=tuple(types),
+        languages=tuple(languages),
+        tags=tuple(tags),
+        statuses=tuple(statuses),
+        published_from=begin,
+        published_to=end,
+    )
+
+
+def _with(options: tuple[str, ...], chosen: tuple[str, ...]) -> list[str]:
+    """The values in use; a chosen one stays although nothing has it any more."""
+    return [*options, *(value for value in chosen if value not in options)]
+
+
+def _date(label: str, value: date | None, key: str) -> date | None:
+    return st.date_input(
+        label, value, key=key, format="YYYY-MM-DD", min_value=date(1900, 1, 1), max_value=date(2200, 12, 31)
+    )

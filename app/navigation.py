@@ -1,0 +1,19 @@
+"""Where the pages are. A new page is one line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAT = ROOT / "pages" / "chat.py"
+DOCUMENTS = ROOT / "pages" / "documents.py"
+
+
+def pages() -> list[st.Page]:
+    """The pages in the order of the menu; the first is the one that opens."""
+    return [
+        st.Page(CHAT, title="Chat", url_path="chat", default=True),
+        st.Page(DOCUMENTS, title="Documents", url_path="documents"),
+    ]
