@@ -1,0 +1,185 @@
+"""Browser sessions that send a turn at once, over Streamlit's own websocket as a browser does.
+
+    python -m benchmarks.sessions [--sessions 50] [--turns 3] [--json]
+
+Starts the server as production does, on a fresh home with the sample corpus; every session
+opens the chat page, then all send their question at the same moment, as often as there are
+turns. A turn is done when the script run that shows the whole answer has finished. The load
+generator runs on the same machine. Compared with one session alone, in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from benchmarks.tables import ROOT, percentiles, print_table
+from engine.documents.jobs import Upload
+from engine.engine import open_engine
+from engine.settings import load_settings
+
+QUESTIONS = (
+    "How many quotations are needed for a purchase?",
+    "Meals abroad are refunded up to how much?",
+    "Hội đồng nghiệm thu gồm những ai?",
+    "Who approves purchases above the limit?",
+    "Thời hạn nghiệm thu là bao lâu?",
+)
+START_SECONDS = 60.0
+TURN_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Tab:
+    """One browser tab. errors: exceptions shown on the page, and turns without an answer."""
+
+    url: str
+    query: str = ""
+    input_id: str = ""
+    errors: list[str] = field(default_factory=list)
+    socket: websockets.ClientConnection | None = None
+
+    async def open(self) -> None:
+        self.socket = await websockets.connect(
+            self.url, subprotocols=["streamlit"], max_size=None, origin=None  # type: ignore[list-item]
+        )
+        message = BackMsg()
+        message.rerun_script.query_string = ""
+        await self._run(message)
+
+    async def ask(self, question: str) -> float:
+        """Milliseconds until the run that shows the answer has finished."""
+        message = BackMsg()
+        message.rerun_script.query_string = self.query
+        state = message.rerun_script.widget_states.widgets.add(id=self.input_id)
+        state.chat_input_value.data = question
+        started = time.perf_counter()
+        shown = await self._run(message)
+        spent = (time.perf_counter() - started) * 1000
+        if "Receipt" not in shown:
+            self.errors.append(f"no answer shown to {question!r}")
+        return spent
+
+    async def _run(self, message: BackMsg) -> str:
+        """Send, and read until the script has finished; everything that was drawn, as text."""
+        assert self.socket is not None
+        await self.socket.send(message.SerializeToString())
+        shown: list[str] = []
+        async with asyncio.timeout(TURN_SECONDS):
+            while True:
+                received = ForwardMsg.FromString(await self.socket.recv())  # type: ignore[arg-type]
+                kind = received.WhichOneof("type")
+                if kind == "script_finished":
+                    return "\n".join(shown)
+                if kind == "page_info_changed":
+                    self.query = received.page_info_changed.query_string
+                if kind != "delta":
+                    continue
+                drawn = str(received.delta)
+                shown.append(drawn)
+                element = received.delta.new_element
+                if element.WhichOneof("type") == "chat_input":
+                    self.input_id = element.chat_input.id
+                if element.WhichOneof("type") == "exception":
+                    self.errors.append(element.exception.message)
+
+
+async def stock(home: Path) -> None:
+    """The sample corpus, ingested before the server starts."""
+    files = sorted(p for p in (ROOT / "app" / "sample").iterdir() if p.is_file() and p.suffix != ".py")
+    async with open_engine(load_settings(dossier_home=home)) as engine:
+        job = await engine.ingestion.submit([Upload(path.name, path) for path in files])
+        await engine.ingestion.wait(job.id)
+
+
+def serve(home: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """The production server on a free port, once it is healthy."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port), "--workers", "1"]
+    environment = os.environ | {"DOSSIER_HOME": str(home)}
+    log = (home / "server.log").open("wb")
+    process = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
+            return process, f"ws://127.0.0.1:{port}/_stcore/stream"
+        except OSError:
+            time.sleep(0.2)
+    process.kill()
+    raise RuntimeError((home / "server.log").read_text())
+
+
+async def drive(url: str, sessions: int, turns: int) -> tuple[list[float], list[str]]:
+    """All tabs ask at once, turn after turn: milliseconds of every turn, and errors."""
+    tabs = [Tab(url) for _ in range(sessions)]
+    for tab in tabs:
+        await tab.open()
+    spent: list[float] = []
+    for turn in range(turns):
+        asked = [tab.ask(QUESTIONS[(n + turn) % len(QUESTIONS)]) for n, tab in enumerate(tabs)]
+        spent += await asyncio.gather(*asked)
+    for tab in tabs:
+        if tab.socket is not None:
+            await tab.socket.close()
+    return spent, [error for tab in tabs for error in tab.errors]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=50)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="dossier-sessions-"))
+    try:
+        asyncio.run(stock(home))
+        process, url = serve(home)
+        try:
+            idle = psutil.Process(process.pid).memory_info().rss
+            alone, failed = asyncio.run(drive(url, 1, 10))
+            together, errors = asyncio.run(drive(url, options.sessions, options.turns))
+            after = psutil.Process(process.pid).memory_info().rss
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    errors += failed
+    if options.json:
+        figures = {"alone": percentiles(alone), "together": percentiles(together)}
+        print(json.dumps(figures | {"errors": errors, "idle_bytes": idle, "after_bytes": after}))
+        return
+    one, many = percentiles(alone), percentiles(together)
+    print_table(
+        ["sessions that ask at once", "p50 ms", "p95 ms", "times one session (p50)"],
+        [
+            ["1", f"{one['p50']:.0f}", f"{one['p95']:.0f}", "1.0"],
+            [str(options.sessions), f"{many['p50']:.0f}", f"{many['p95']:.0f}", f"{many['p50'] / one['p50']:.1f}"],
+        ],
+    )
+    print(f"\n{len(errors)} errors; server {idle / 1e6:.0f} MB idle, {after / 1e6:.0f} MB after")
+    for error in errors[:5]:
+        print(error)
+
+
+if __name__ == "__main__":
+    main()
