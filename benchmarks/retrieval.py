@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pgvector import HalfVector
 from sqlalchemy import text
 
 from benchmarks.tables import ROOT, SHARED, percentiles, print_table
 from engine.documents.model import DocumentFilter, PassageDraft
 from engine.engine import Engine, open_engine
-from engine.retrieval import vector
 from engine.retrieval.scope import resolve_scope
 from engine.settings import load_settings
 from engine.text.sentences import split_sentences
@@ -110,7 +110,7 @@ async def recall(engine: Engine, asked: list[str]) -> tuple[float, list[float], 
                     f"SELECT passage_id FROM {index.table}"
                     " ORDER BY (embedding <#> :vector) + 0 LIMIT 50"
                 ),
-                {"vector": vector.HalfVector(embedding.vector)},
+                {"vector": HalfVector(embedding.vector)},
             )
             exact = {passage_id for (passage_id,) in rows}
             exact_ms.append((time.perf_counter() - started) * 1000)
@@ -132,7 +132,7 @@ async def main() -> None:
         asked = questions(options.questions)
         for question in asked[:20]:
             await engine.ask(question)
-        stages = {
+        stages: dict[str, Callable[[str], Awaitable[Any]]] = {
             "lexical search (BM25)": lambda q: engine.search(q, pipeline="bm25"),
             "vector search, embedding included": lambda q: engine.search(q, pipeline="dense"),
             "retrieval: both, fused": lambda q: engine.search(q, pipeline="hybrid"),

@@ -83,7 +83,7 @@ class Tab:
         shown: list[str] = []
         async with asyncio.timeout(TURN_SECONDS):
             while True:
-                received = ForwardMsg.FromString(await self.socket.recv())  # type: ignore[arg-type]
+                received = ForwardMsg.FromString(await self.socket.recv())
                 kind = received.WhichOneof("type")
                 if kind == "script_finished":
                     return "\n".join(shown)

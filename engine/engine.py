@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import cast
 from uuid import UUID
 
 from engine.answering.base import Answerer
@@ -34,7 +33,7 @@ from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders import EmbedderOptions, open_embedder
 from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.retrieval.model import Candidate
-from engine.retrieval.retriever import SEARCHES, Retrieval, Retriever, Search
+from engine.retrieval.retriever import SEARCHES, Retrieval, Retriever
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings, load_settings
 from engine.storage.database import Database
@@ -141,7 +140,7 @@ class Engine:
         reranker = self._asker.reranker(name or None) if pipeline is None or name else None
         kept = max(k, self.settings.default_retrieval_k)
         retrieval = await self._retriever.retrieve(
-            question, reranker=reranker, filter=filter, k=kept, search=cast(Search, search)
+            question, reranker=reranker, filter=filter, k=kept, search=search
         )
         return list(retrieval.candidates[:k])
 

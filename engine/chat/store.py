@@ -187,7 +187,7 @@ def _title(text: str) -> str:
     return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def _session(row: Row[Any]) -> Session:
+def _session(row: Any) -> Session:
     return Session(row.id, row.title, row.turn_count, row.created_at, row.updated_at)
 
 

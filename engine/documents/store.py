@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -265,7 +266,7 @@ class DocumentStore:
             await self._get(db, document_id)
             return b"".join([bytes(content) for (content,) in await db.execute(statement)])
 
-    async def headings(self, limit: int) -> list[tuple[str, str, str]]:
+    async def headings(self, limit: int) -> builtins.list[tuple[str, str, str]]:
         """(title, heading, language) from all over the corpus, for suggesting questions."""
         shuffled = func.md5(headings.c.heading)  # from all over a document, the same every time
         found = (

@@ -161,7 +161,10 @@ def _essential(terms: WeightedTerms) -> WeightedTerms:
             groups.add(terms.groups[i])
         kept.append(i)
     return WeightedTerms(
-        *(tuple(values[i] for i in kept) for values in (terms.ids, terms.groups, terms.idf, terms.frequency))
+        ids=tuple(terms.ids[i] for i in kept),
+        groups=tuple(terms.groups[i] for i in kept),
+        idf=tuple(terms.idf[i] for i in kept),
+        frequency=tuple(terms.frequency[i] for i in kept),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -16,7 +18,7 @@ def _now(name: str) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now())
 
 
-def _document(**options: object) -> sa.Column[object]:
+def _document(**options: Any) -> sa.Column[object]:
     key = sa.ForeignKey("documents.id", ondelete="CASCADE")
     return sa.Column("document_id", sa.Integer, key, nullable=False, **options)
 
