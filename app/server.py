@@ -51,4 +51,13 @@ async def health(_: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-app = st.App(ROOT / "app" / "ui.py", lifespan=lifespan, routes=[Route("/health", health)])
+def show_fault(error: Exception) -> bool:
+    """An error that nobody expected: the log tells it all, the page only that it happened."""
+    log.error("A page failed", exc_info=error)
+    st.error("Something went wrong here. Try again; if it stays, the server's log says why.")
+    return True
+
+
+app = st.App(
+    ROOT / "app" / "ui.py", lifespan=lifespan, routes=[Route("/health", health)], on_script_error=show_fault
+)

@@ -5,6 +5,7 @@ Everything that must outlive a tab is in the database, under the id in the addre
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -33,6 +34,8 @@ class TabState:
     all_turns: the session that is shown from its first turn on.
     deleted_session, deleted_documents: ids of what was just deleted, for undoing it.
     filter: what the Documents page lists. job_id: the ingestion that it follows.
+    written: set once the answer that this tab follows is put away. Streamlit begins the next run
+        while the last one is still being stopped.
     selections, uploads: count what was selected, or given up, so that the widget starts empty the next time.
     """
 
@@ -47,6 +50,7 @@ class TabState:
     job_id: UUID | None = None
     selections: int = 0
     uploads: int = 0
+    written: threading.Event | None = None
 
     def put(self, ask: Ask) -> None:
         """Have this asked in the coming run."""
@@ -55,6 +59,11 @@ class TabState:
     def edit(self, turn_id: int | None) -> None:
         """Have this turn's question in an editor, or none."""
         self.editing = turn_id
+
+    def await_written(self, seconds: float) -> None:
+        """Wait until a stopped answer is kept, so that this run shows it."""
+        if self.written is not None:
+            self.written.wait(seconds)
 
     def take_ask(self) -> Ask | None:
         """What is to be asked, once."""

@@ -20,7 +20,6 @@ def plain(text: str) -> str:
 
 def short(text: str, length: int = _SHORT) -> str:
     """The beginning of a text, cut at a word where there is one."""
-    text = " ".join(text.split())
     if len(text) <= length:
         return text
     cut = text[:length].rsplit(" ", 1)[0] if " " in text[: length // 2] else text[: length - 1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.bridge import get_bridge
-from app.chat.asking import ask_and_show
+from app.bridge import CLOSE_SECONDS, get_bridge
+from app.chat.asking import ask_and_show, instead_of_stopped
 from app.chat.composer import draw_composer
 from app.chat.sessions import begin_session, draw_session_menu, draw_sessions, open_session
 from app.chat.turns import draw_turn
@@ -40,7 +40,10 @@ with st.container(key="session-head", horizontal=True, vertical_alignment="cente
     st.html(f"<h1>{escape(session.title)}</h1>", width="content")
     draw_session_menu(bridge, state, session)
 session_id = session.id
+state.await_written(CLOSE_SECONDS)
 turns = bridge.call(lambda engine: engine.sessions.turns(session_id))
+if ask:
+    ask = instead_of_stopped(ask, turns)
 if ask and ask.replaces:
     turns = [turn for turn in turns if turn.id < ask.replaces]
 shown = turns if state.all_turns == session.id else turns[-SHOWN_TURNS:]
@@ -48,7 +51,9 @@ if len(shown) < len(turns) and st.button(f"Show {len(turns) - len(shown)} earlie
     state.all_turns = session.id
     st.rerun()
 for turn in shown:
-    draw_turn(bridge, turn, last=turn is turns[-1] and ask is None)
+    last = turn is turns[-1] and ask is None
+    with st.container(key="latest" if last else None):
+        draw_turn(bridge, turn, last=last)
 if not shown and not ask:
     draw_welcome(bridge, state)
 if ask:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,10 +16,12 @@ from app.bridge import Bridge
 from app.chat.markup import answer_html
 from app.chat.turns import draw_question, draw_turn
 from app.messages import show_error
+from app.scrolling import scroll_to
 from app.state import Ask, TabState
 from engine.answering.model import AnswerKind, Answered, AnswerText, Stage
 from engine.chat.model import Turn
 from engine.errors import DossierError
+from engine.text.normalisation import normalise_question
 
 _STAGES = {
     "understanding": "Reading the question",
@@ -28,21 +33,37 @@ _STAGES = {
 _REDRAW_SECONDS = 0.1
 
 
+def instead_of_stopped(ask: Ask, turns: Sequence[Turn]) -> Ask:
+    """Asked again after a stop, a question takes the place of its stopped turn."""
+    last = turns[-1] if turns else None
+    if last and not last.answer.complete and last.answer.question == normalise_question(ask.question):
+        return replace(ask, replaces=last.id)
+    return ask
+
+
 def ask_and_show(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> None:
     """Ask in a session, follow the answer, and leave the finished turn on the page.
 
     Leaving by Stop, a rerun or a closed tab closes the stream; what was written is kept.
     """
-    place = st.empty()
-    with place.container():
-        turn = _follow(bridge, state, session_id, ask)
+    with st.container(key="latest"):
+        writing, finished = st.empty(), st.container()
+    state.written = written = threading.Event()
+    try:
+        with writing.container():
+            turn = _follow(bridge, state, session_id, ask)
+    finally:
+        written.set()
     if turn is not None:
-        with place.container():
+        writing.empty()
+        with finished:
             draw_turn(bridge, turn, last=True)
 
 
 def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn | None:
-    talk, _ = st.columns([3, 2], gap="medium")
+    talk, beside = st.columns([3, 2], gap="medium")
+    with beside:
+        scroll_to(".st-key-latest", f"{session_id} {time.time()}")
     with talk:
         draw_question(ask.question)
         # The style sheet shows the first of these while the script runs, the second once it is stopped.

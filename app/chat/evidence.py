@@ -7,14 +7,14 @@ import streamlit as st
 from app.bridge import Bridge, get_bridge
 from app.messages import shown_errors
 from app.navigation import DOCUMENTS
-from app.text import escape, marked
+from app.text import escape, marked, short
 from engine import Engine
 from engine.answering.model import Answer
 from engine.documents.model import Document, Passage
 from engine.documents.page_images import PageImage
 from engine.errors import NotFound
 
-_AROUND = 400  # characters shown of each neighbouring passage
+_BEFORE, _AFTER = 180, 400  # characters shown of the neighbouring passages
 _STATUS = {"draft": "Draft", "superseded": "Superseded", "expired": "Expired"}
 
 
@@ -75,14 +75,13 @@ def _body(passage: Passage, around: list[Passage], spans: list[tuple[int, int]])
     after = next((p.text for p in around if p.position == passage.position + 1), "")
     parts = []
     if before:
-        cut = before[-_AROUND:]
-        parts.append(f'<div class="near">{"… " if cut != before else ""}{escape(cut)}</div>')
+        cut = before if len(before) <= _BEFORE else "… " + before[-_BEFORE:].partition(" ")[2]
+        parts.append(f'<div class="near">{escape(cut)}</div>')
     if passage.context:
         parts.append(f'<div class="table-header">{escape(passage.context)}</div>')
     parts.append(f'<div class="cited">{marked(passage.text, spans)}</div>')
     if after:
-        cut = after[:_AROUND]
-        parts.append(f'<div class="near">{escape(cut)}{" …" if cut != after else ""}</div>')
+        parts.append(f'<div class="near">{escape(short(after, _AFTER))}</div>')
     return f'<div class="passage">{"".join(parts)}</div>'
 
 

@@ -20,6 +20,7 @@ _written = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["ta
 _written.disable(["link", "image", "autolink", "reference", "html_block", "html_inline"])
 # Quotes are the documents' own words: no character in them is markup.
 _quoted = MarkdownIt("zero", {"breaks": True}).enable(["blockquote", "escape", "newline"])
+_BLOCK_MARKUP = re.compile(r"(?:(?:[>#*+-]+|\d+[.)])\s+)*")
 _TABLE_HEADER = re.compile(r"^> \*(.*)\*  $", re.MULTILINE)
 
 
@@ -27,12 +28,15 @@ def answer_html(
     text: str, kind: AnswerKind = "generated", *, turn: int = 0, unsupported: Iterable[str] = ()
 ) -> str:
     """Safe HTML of an answer; [n] links to `#source-TURN-n`, sentences without support are marked."""
+    if not text.strip():
+        return ""
     text = _OURS.sub("", text)
     edits = [(start, end, f"{_OPEN_MARK}{number}{_CLOSE_MARK}") for start, end, number in single_marks(text)]
     for sentence in unsupported:
-        start = text.find(sentence)
-        if start >= 0 and "\n" not in sentence:
-            edits += [(start, start, _OPEN_DOUBT), (start + len(sentence), start + len(sentence), _CLOSE_DOUBT)]
+        start, end = text.find(sentence), text.find(sentence) + len(sentence)
+        if start >= 0 and not set("\n|") & set(sentence):  # a tag must not span lines or cells
+            start += len(_BLOCK_MARKUP.match(sentence)[0])  # type: ignore[index]
+            edits += [(start, start, _OPEN_DOUBT), (end, end, _CLOSE_DOUBT)]
     for start, end, put in sorted(edits, reverse=True):
         text = text[:start] + put + text[end:]
     if kind == "generated":

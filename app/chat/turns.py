@@ -27,7 +27,8 @@ def draw_turn(bridge: Bridge, turn: Turn, *, last: bool) -> None:
             _draw_editor(turn)
         else:
             draw_question(answer.question)
-        st.html(answer_html(answer.text, answer.kind, turn=turn.id, unsupported=answer.unsupported) + _hints(answer))
+        body = answer_html(answer.text, answer.kind, turn=turn.id, unsupported=answer.unsupported)
+        st.html(body + _hints(answer))
         numbers = _sources(answer)
         chosen = _choose_source(turn, numbers) if numbers else None
         _draw_actions(bridge, turn, last=last)
@@ -84,7 +85,7 @@ def _hints(answer: Answer) -> str:
 def _draw_actions(bridge: Bridge, turn: Turn, *, last: bool) -> None:
     state = tab_state()
     with st.container(key=f"actions-{turn.id}", horizontal=True, vertical_alignment="center", gap="small"):
-        _draw_vote(bridge, turn)
+        vote = _draw_vote(bridge, turn)
         with st.popover("Receipt", type="tertiary", key=f"receipt-{turn.id}", on_change="rerun") as receipt:
             if receipt.open:
                 st.html(receipt_html(turn))

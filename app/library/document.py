@@ -12,6 +12,7 @@ from app.library.bulk import delete
 from app.library.details import draw_details
 from app.messages import shown_errors
 from app.navigation import CHAT, DOCUMENTS
+from app.scrolling import scroll_to
 from app.state import TabState
 from app.text import counted, escape, size
 from engine.documents.model import Document, DocumentFilter, Passage
@@ -88,6 +89,8 @@ def _draw_text(bridge: Bridge, document: Document, at: int | None) -> None:
     page = st.session_state[key]
     passages = bridge.call(lambda engine: engine.documents.passages(document.id, (page - 1) * PAGE, PAGE))
     st.html("".join(_passage(passage, passage.position == at) for passage in passages) or "<p>No text.</p>")
+    if at is not None:
+        scroll_to(".passage.wanted", f"{document.id} {at}")
     if pages > 1:
         st.pagination(pages, key=key)
 

@@ -115,6 +115,6 @@ def _column_config() -> dict[str, Any]:
     config = st.column_config
     return {
         "Title": config.TextColumn(width="large"),
-        "Tags": config.ListColumn(),
+        "Tags": config.ListColumn(width="medium"),
         "Passages": config.NumberColumn(format="localized"),
     }

@@ -81,7 +81,7 @@ def _follow(bridge: Bridge, job_id: UUID) -> None:
 
 def _draw_finished(state: TabState, job: Job) -> None:
     failed = [file for file in job.files if file.stage == "failed"]
-    with st.container(key="upload-result", border=True):
+    with st.container(key="upload-result", border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.html(f'<div role="status">{escape(_summary(job))}</div>', width="content")
             if st.button("Put away", key="put-away", type="tertiary", icon=":material/check:"):
@@ -129,6 +129,6 @@ def _row(file: FileProgress) -> str:
     if file.stage == "embedding" and file.total:
         what += f" {file.done:,} of {counted(file.total, 'passage')}"
     if file.message:
-        what += f": {file.message}"
+        what += f": {file.message.removeprefix(f'{file.file_name}: ')}"
     hint = f'<div class="place">{escape(file.hint)}</div>' if file.hint else ""
     return f'<tr class="{file.stage}"><td>{escape(file.file_name)}</td><td>{escape(what)}{hint}</td></tr>'

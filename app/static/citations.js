@@ -4,7 +4,11 @@ if (!window.dossierCitations) {
   const show = (turn) =>
     setTimeout(() => {
       const evidence = document.querySelector(`.st-key-evidence-${turn}`);
-      if (evidence) evidence.scrollIntoView({ block: "nearest", behavior: "smooth" });
+      if (!evidence) return;
+      const passage = evidence.querySelector(".passage");
+      const mark = evidence.querySelector("mark");
+      if (mark) passage.scrollTop = mark.offsetTop - passage.offsetTop - passage.clientHeight / 3;
+      evidence.scrollIntoView({ block: "nearest", behavior: "smooth" });
     }, 500);
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a.cite");
