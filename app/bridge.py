@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Bridge:
                 "This takes too long.", hint="Try again in a moment; the operations page may show why."
             ) from error
 
-    def follow(self, work: Callable[[Engine], AsyncIterator[Result]]) -> Iterator[Result | None]:
+    def follow(self, work: Callable[[Engine], AsyncIterator[Result]]) -> Generator[Result | None]:
         """Items as they come, and None every moment in which none came.
 
         Closing the iterator, or leaving it by an exception (Stop, a rerun, a closed tab),

@@ -26,8 +26,10 @@ def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFi
         types = st.multiselect(
             "Type", _with(facets.types, given.types), given.types, key=f"{key}-types", placeholder="Any"
         )
-        tags = st.multiselect("Tag", _with(facets.tags, given.tags), given.tags, key=f"{key}-tags", placeholder="Any")
-        begin = _date("Published from", given.published_from, f"{key}-from")
+        tags = st.multiselect(
+            "Tag", _with(facets.tags, given.tags), given.tags, key=f"{key}-tags", placeholder="Any"
+        )
+        begin = date_field("Published from", given.published_from, f"{key}-from")
     with right:
         languages = st.multiselect(
             "Language",
@@ -45,7 +47,7 @@ def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFi
             key=f"{key}-statuses",
             placeholder="Any",
         )
-        end = _date("Published until", given.published_to, f"{key}-to")
+        end = date_field("Published until", given.published_to, f"{key}-to")
     if begin and end and end < begin:
         st.html(f'<div class="hint">{escape("No day lies between these two dates.")}</div>')
     return replace(
@@ -64,7 +66,8 @@ def _with(options: tuple[str, ...], chosen: tuple[str, ...]) -> list[str]:
     return [*options, *(value for value in chosen if value not in options)]
 
 
-def _date(label: str, value: date | None, key: str) -> date | None:
+def date_field(label: str, value: date | None, key: str) -> date | None:
+    """A date that may be left open, further back and ahead than Streamlit offers by itself."""
     return st.date_input(
         label, value, key=key, format="YYYY-MM-DD", min_value=date(1900, 1, 1), max_value=date(2200, 12, 31)
     )

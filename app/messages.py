@@ -9,15 +9,14 @@ from contextlib import contextmanager
 import streamlit as st
 
 from app.text import plain
-from engine.errors import DossierError, Unavailable
+from engine.errors import DossierError
 
 log = logging.getLogger(__name__)
 
 
 def show_error(error: DossierError) -> None:
     """An error that the engine raised on purpose."""
-    draw = st.error if isinstance(error, Unavailable) else st.warning
-    draw(plain(error.message) + (f"  \n{plain(error.hint)}" if error.hint else ""))
+    st.error(plain(error.message) + (f"  \n{plain(error.hint)}" if error.hint else ""))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The server: Streamlit's pages, the routes and the engine in one process.
 
-    uvicorn app.server:app --workers 1
+uvicorn app.server:app --workers 1
 """
 
 from __future__ import annotations

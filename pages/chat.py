@@ -36,7 +36,9 @@ if session is None:
     draw_welcome(bridge, state)
     st.stop()
 
-with st.container(key="session-head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+with st.container(
+    key="session-head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+):
     st.html(f"<h1>{escape(session.title)}</h1>", width="content")
     draw_session_menu(bridge, state, session)
 session_id = session.id
@@ -47,7 +49,9 @@ if ask:
 if ask and ask.replaces:
     turns = [turn for turn in turns if turn.id < ask.replaces]
 shown = turns if state.all_turns == session.id else turns[-SHOWN_TURNS:]
-if len(shown) < len(turns) and st.button(f"Show {len(turns) - len(shown)} earlier", icon=":material/expand_less:"):
+if len(shown) < len(turns) and st.button(
+    f"Show {len(turns) - len(shown)} earlier", icon=":material/expand_less:"
+):
     state.all_turns = session.id
     st.rerun()
 for turn in shown:

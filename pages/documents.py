@@ -40,5 +40,5 @@ if counts.documents:
     draw_listing(bridge, state)
 else:
     with st.container(key="empty", gap="small"):
-        st.html("<p>There are no documents yet. Drop some above, or begin with a small sample in two languages.</p>")
+        st.html("<p>There are no documents yet. Drop some above, or try a small sample in two languages.</p>")
         offer_sample(bridge, state)

@@ -18,7 +18,7 @@ from app.chat.turns import draw_question, draw_turn
 from app.messages import show_error
 from app.scrolling import scroll_to
 from app.state import Ask, TabState
-from engine.answering.model import AnswerKind, Answered, AnswerText, Stage
+from engine.answering.model import Answered, AnswerKind, AnswerText, Stage
 from engine.chat.model import Turn
 from engine.errors import DossierError
 from engine.text.normalisation import normalise_question
@@ -73,7 +73,14 @@ def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn
         written = st.empty()
         with st.container(key="stopped", horizontal=True, vertical_alignment="center"):
             st.caption("Stopped. What was written is kept.", width="content")
-            st.button("Ask again", key="ask-again", type="tertiary", icon=":material/refresh:", on_click=state.put, args=(ask,))
+            st.button(
+                "Ask again",
+                key="ask-again",
+                type="tertiary",
+                icon=":material/refresh:",
+                on_click=state.put,
+                args=(ask,),
+            )
             st.button("Go on", key="go-on", type="tertiary")
     events = bridge.follow(
         lambda engine: engine.stream(

@@ -92,7 +92,9 @@ def _draw_page(passage: Passage, quote: str) -> None:
         st.image(image.png, width="stretch", alt=f"Page {page} of the document; {place}")
 
 
-@st.cache_data(max_entries=64, ttl=600, show_spinner="Drawing the page…", hash_funcs={Passage: lambda p: p.id})
+@st.cache_data(
+    max_entries=64, ttl=600, show_spinner="Drawing the page…", hash_funcs={Passage: lambda p: p.id}
+)
 def page_image(passage: Passage, quote: str) -> tuple[int, PageImage]:
     """The page that the quotation is on. Passages get new ids with every version of a document."""
     return get_bridge().call(lambda engine: engine.page_image(passage, quote))

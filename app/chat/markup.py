@@ -11,7 +11,9 @@ from engine.answering.marks import single_marks
 from engine.answering.model import AnswerKind
 
 # Private-use characters stand for our own tags until the text around them is escaped.
-_OPEN_MARK, _CLOSE_MARK, _OPEN_DOUBT, _CLOSE_DOUBT, _OPEN_HEADER, _CLOSE_HEADER = map(chr, range(0xE000, 0xE006))
+_OPEN_MARK, _CLOSE_MARK = "\ue000", "\ue001"
+_OPEN_DOUBT, _CLOSE_DOUBT = "\ue002", "\ue003"
+_OPEN_HEADER, _CLOSE_HEADER = "\ue004", "\ue005"
 _OURS = re.compile("[\ue000-\ue005]")
 _MARKS = re.compile(f"{_OPEN_MARK}(\\d+){_CLOSE_MARK}")
 _DOUBT = "No source supports this sentence; check it."

@@ -5,7 +5,12 @@ from __future__ import annotations
 from app.text import escape
 from engine.chat.model import Turn
 
-_ROLES = {"embedder": "Embedder", "reranker": "Reranker", "answerer": "Answered by", "language_model": "Language model"}
+_ROLES = {
+    "embedder": "Embedder",
+    "reranker": "Reranker",
+    "answerer": "Answered by",
+    "language_model": "Language model",
+}
 
 
 def receipt_html(turn: Turn) -> str:
@@ -39,5 +44,7 @@ def receipt_html(turn: Turn) -> str:
 def _table(title: str, rows: list[tuple[str, str]]) -> str:
     if not rows:
         return ""
-    body = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+    body = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows
+    )
     return f"<table><caption>{title}</caption>{body}</table>"

@@ -21,27 +21,28 @@ _FOUND = 30  # documents offered at once
 @st.fragment
 def draw_scope(bridge: Bridge, state: TabState) -> None:
     """A popover; what is in it is drawn, and asked of the database, only while it is open."""
-    with st.popover(
+    popover = st.popover(
         _label(state.scope), icon=":material/filter_alt:", type="tertiary", key="scope", on_change="rerun"
-    ) as popover:
-        # Of one height from the start: the popover is placed while it is still empty.
-        with st.container(height=420, border=False, key="scope-fields"):
-            if popover.open:
-                with shown_errors():
-                    _draw_fields(bridge, state)
+    )
+    # Of one height from the start: the popover is placed while it is still empty.
+    with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
+        if popover.open:
+            _draw_fields(bridge, state)
 
 
 def _draw_fields(bridge: Bridge, state: TabState) -> None:
     search = st.text_input(
         "Find documents", key="scope-search", placeholder="Words of the title or the file name", type="search"
     )
-    facets, found, chosen = bridge.call(lambda engine: _look_up(engine, search or "", state.scope.document_ids))
+    facets, found, chosen = bridge.call(
+        lambda engine: _look_up(engine, search or "", state.scope.document_ids)
+    )
     titles = {document.id: document.metadata.title for document in (*chosen, *found)}
     ids = st.multiselect(
         "Documents",
         titles,
         [document.id for document in chosen],
-        format_func=lambda id: titles.get(id, f"Document {id}"),
+        format_func=lambda one: titles.get(one, f"Document {one}"),
         key="scope-documents",
         placeholder="All" if titles else "None found",
     )

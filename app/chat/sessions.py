@@ -30,7 +30,9 @@ def open_session(bridge: Bridge) -> Session | None:
     try:
         return bridge.call(lambda engine: engine.sessions.get(session_id))
     except NotFound as error:
-        raise NotFound("This chat is not there.", hint="It may have been deleted. Here is a new one.") from error
+        raise NotFound(
+            "This chat is not there.", hint="It may have been deleted. Here is a new one."
+        ) from error
 
 
 def begin_session(bridge: Bridge, question: str) -> Session:
@@ -58,7 +60,9 @@ def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> N
         if current and not search and current.id not in {session.id for session in sessions}:
             sessions.insert(0, current)
         for session in sessions:
-            with st.container(key=f"session-{'current' if current and session.id == current.id else session.id}"):
+            with st.container(
+                key=f"session-{'current' if current and session.id == current.id else session.id}"
+            ):
                 st.page_link(
                     CHAT,
                     label=plain(short(session.title or "Untitled", 60)),
@@ -83,7 +87,9 @@ def _draw_undo(bridge: Bridge, state: TabState, session_id: UUID) -> None:
 @st.fragment
 def draw_session_menu(bridge: Bridge, state: TabState, session: Session) -> None:
     """Renaming, keeping and deleting the open session."""
-    with st.popover("Options", type="tertiary", key="session-menu", on_change="rerun", icon=":material/more_horiz:") as menu:
+    with st.popover(
+        "Options", type="tertiary", key="session-menu", on_change="rerun", icon=":material/more_horiz:"
+    ) as menu:
         if not menu.open:
             return
         title = st.text_input("Title", session.title, key=f"title-{session.id}", max_chars=80)
@@ -114,5 +120,3 @@ def file_name(title: str) -> str:
     """A title as the name of a file."""
     kept = "".join(c if c.isalnum() or c in " -_" else " " for c in title)
     return " ".join(kept.split())[:60] or "chat"
-
-

@@ -72,7 +72,7 @@ def _choose_source(turn: Turn, numbers: list[int]) -> int | None:
 def _hints(answer: Answer) -> str:
     hints = []
     if answer.unsupported:
-        hints.append(f"{counted(len(answer.unsupported), 'sentence')} without support in the sources, underlined.")
+        hints.append(f"{counted(len(answer.unsupported), 'sentence')} without support, underlined.")
     if answer.removed_citations:
         hints.append(f"{counted(answer.removed_citations, 'citation')} that pointed nowhere taken out.")
     if answer.notice:
@@ -101,32 +101,38 @@ def _draw_actions(bridge: Bridge, turn: Turn, *, last: bool) -> None:
                 on_click=state.edit,
                 args=(turn.id,),
             )
+    if vote is not None:
+        _draw_reason(bridge, turn, vote)
 
 
-def _draw_vote(bridge: Bridge, turn: Turn) -> None:
-    key = f"vote-{turn.id}"
-
-    def keep() -> None:
-        chosen = st.session_state.get(key)
-        reason = st.session_state.get(f"why-{turn.id}", turn.reason) or ""
-        vote = _VOTES[chosen] if chosen is not None else None
-        with shown_errors():
-            bridge.call(lambda engine: engine.sessions.vote(turn.id, vote, reason))
-
+def _draw_vote(bridge: Bridge, turn: Turn) -> Vote | None:
+    default = _VOTES.index(turn.vote) if turn.vote else None
     chosen = st.feedback(
-        "thumbs", key=key, default=_VOTES.index(turn.vote) if turn.vote else None, on_change=keep
+        "thumbs", key=f"vote-{turn.id}", default=default, on_change=_keep_vote, args=(bridge, turn)
     )
-    if chosen is not None:
-        st.text_input(
-            "Why?",
-            value=turn.reason,
-            key=f"why-{turn.id}",
-            placeholder="What was good?" if chosen else "What was wrong?",
-            label_visibility="collapsed",
-            max_chars=1000,
-            on_change=keep,
-            width=220,
-        )
+    return None if chosen is None else _VOTES[chosen]
+
+
+def _draw_reason(bridge: Bridge, turn: Turn, vote: Vote) -> None:
+    st.text_input(
+        "Why?",
+        value=turn.reason,
+        key=f"why-{turn.id}",
+        placeholder="What was good?" if vote == "up" else "What was wrong?",
+        label_visibility="collapsed",
+        max_chars=1000,
+        on_change=_keep_vote,
+        args=(bridge, turn),
+        width=360,
+    )
+
+
+def _keep_vote(bridge: Bridge, turn: Turn) -> None:
+    chosen = st.session_state.get(f"vote-{turn.id}")
+    reason = st.session_state.get(f"why-{turn.id}", turn.reason) or ""
+    vote = None if chosen is None else _VOTES[chosen]
+    with shown_errors():
+        bridge.call(lambda engine: engine.sessions.vote(turn.id, vote, reason))
 
 
 def _draw_editor(turn: Turn) -> None:

@@ -42,17 +42,26 @@ def _draw_change(bridge: Bridge, state: TabState, rows: Sequence[Document]) -> N
     used = sorted({tag for row in rows for tag in row.metadata.tags})
     facets = bridge.call(lambda engine: engine.documents.facets())
     with st.form("bulk-form", border=False):
-        add = st.multiselect("Add tags", facets.tags, accept_new_options=True, key="bulk-add", placeholder="Tags")
+        add = st.multiselect(
+            "Add tags", facets.tags, accept_new_options=True, key="bulk-add", placeholder="Tags"
+        )
         remove = st.multiselect("Remove tags", used, key="bulk-remove", placeholder="Tags")
         status: Status | None = st.selectbox(
-            "Status", STATUSES, index=None, format_func=str.capitalize, key="bulk-status", placeholder="As it is"
+            "Status",
+            STATUSES,
+            index=None,
+            format_func=str.capitalize,
+            key="bulk-status",
+            placeholder="As it is",
         )
         saved = st.form_submit_button("Save", type="primary")
     if saved:
         with shown_errors():
             ids = [row.id for row in rows]
             bridge.call(
-                lambda engine: engine.documents.update_many(ids, add_tags=add, remove_tags=remove, status=status)
+                lambda engine: engine.documents.update_many(
+                    ids, add_tags=add, remove_tags=remove, status=status
+                )
             )
             state.selections += 1
             st.rerun()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.bridge import Bridge
-from app.filters import LANGUAGES, language_name
+from app.filters import LANGUAGES, date_field, language_name
 from app.messages import shown_errors
 from engine import Engine
 from engine.documents.model import STATUSES, Document, DocumentFilter, Metadata
@@ -33,13 +33,15 @@ def draw_details(bridge: Bridge, document: Document) -> None:
             "Superseded by",
             successors,
             successors.index(given.superseded_by),
-            format_func=lambda id: "None" if id is None else titles.get(id, f"Document {id}"),
+            format_func=lambda one: "None" if one is None else titles.get(one, f"Document {one}"),
             key=f"superseded-{key}",
         )
         left, right = st.columns(2)
-        published = left.date_input("Published", given.published_on, format="YYYY-MM-DD", key=f"published-{key}")
-        effective = right.date_input("In effect from", given.effective_on, format="YYYY-MM-DD", key=f"effective-{key}")
-        expires = left.date_input("Expires", given.expires_on, format="YYYY-MM-DD", key=f"expires-{key}")
+        with left:
+            published = date_field("Published", given.published_on, f"published-{key}")
+            expires = date_field("Expires", given.expires_on, f"expires-{key}")
+        with right:
+            effective = date_field("In effect from", given.effective_on, f"effective-{key}")
         language = right.selectbox("Language", [*codes], format_func=language_name, key=f"language-{key}")
         tags = st.multiselect(
             "Tags",
@@ -52,7 +54,9 @@ def draw_details(bridge: Bridge, document: Document) -> None:
         saved = st.form_submit_button("Save", type="primary")
     if saved:
         with shown_errors():
-            metadata = Metadata(title, language, status, published, effective, expires, superseded_by, tuple(tags))
+            metadata = Metadata(
+                title, language, status, published, effective, expires, superseded_by, tuple(tags)
+            )
             bridge.call(lambda engine: engine.documents.update(document.id, metadata))
             st.toast("Saved.", icon=":material/check:")
             st.rerun()

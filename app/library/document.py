@@ -104,7 +104,11 @@ def _draw_outline(outline: tuple[OutlineEntry, ...] | list[OutlineEntry], docume
 
     def label(number: int) -> str:
         entry = outline[number]
-        return "\N{EM SPACE}" * (entry.level - 1) + entry.heading + (f"  (p. {entry.page})" if entry.page else "")
+        return (
+            "\N{EM SPACE}" * (entry.level - 1)
+            + entry.heading
+            + (f"  (p. {entry.page})" if entry.page else "")
+        )
 
     st.selectbox(
         "Outline",

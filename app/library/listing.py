@@ -66,7 +66,9 @@ def _draw_query(bridge: Bridge, state: TabState) -> DocumentQuery:
         order = st.selectbox("Sort by", [*_SORTS], key="list-sort", label_visibility="collapsed", width=220)
         narrowed = replace(state.filter, text="")
         label = "Filters (on)" if narrowed else "Filters"
-        with st.popover(label, key="list-filters", on_change="rerun", icon=":material/filter_alt:") as popover:
+        with st.popover(
+            label, key="list-filters", on_change="rerun", icon=":material/filter_alt:"
+        ) as popover:
             if popover.open:
                 facets: Facets = bridge.call(lambda engine: engine.documents.facets())
                 narrowed = filter_fields(facets, narrowed, "list")

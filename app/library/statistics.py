@@ -17,7 +17,7 @@ def statistics_html(counts: Statistics) -> str:
         size(counts.bytes),
         _shares({type.upper(): number for type, number in counts.by_type.items()}),
         _shares({language_name(code): number for code, number in counts.by_language.items()}),
-        _shares({status: number for status, number in counts.by_status.items()}),
+        _shares(counts.by_status),
     ]
     return f'<div class="place">{escape(" · ".join(fact for fact in facts if fact))}</div>'
 

@@ -73,7 +73,9 @@ def _follow(bridge: Bridge, job_id: UUID) -> None:
         ended = sum(file.stage in FINISHED for file in job.files)
         with st.container(key="upload-progress", border=True):
             st.progress(_share(job), f"{ended} of {counted(len(job.files), 'file')}")
-            st.html(_table([file for file in job.files if file.stage not in FINISHED or file.stage == "failed"]))
+            st.html(
+                _table([file for file in job.files if file.stage not in FINISHED or file.stage == "failed"])
+            )
             if st.button("Cancel", key="cancel-upload", type="tertiary", icon=":material/close:"):
                 bridge.call(lambda engine: engine.ingestion.cancel(job_id))
                 st.rerun()
@@ -92,7 +94,7 @@ def _draw_finished(state: TabState, job: Job) -> None:
 
 
 def _summary(job: Job) -> str:
-    parts = []
+    parts: list[str] = []
     for stage, words in (
         ("done", "added"),
         ("replaced", "replaced by a new version"),
@@ -114,7 +116,9 @@ def _file_share(file: FileProgress) -> float:
     if file.stage in FINISHED:
         return 1.0
     within = file.done / file.total if file.total else 0.0
-    return {"waiting": 0.0, "parsing": 0.05, "embedding": 0.1 + 0.8 * within, "storing": 0.9}.get(file.stage, 0.0)
+    return {"waiting": 0.0, "parsing": 0.05, "embedding": 0.1 + 0.8 * within, "storing": 0.9}.get(
+        file.stage, 0.0
+    )
 
 
 def _table(files: list[FileProgress]) -> str:
