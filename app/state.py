@@ -15,6 +15,7 @@ from engine.answering.model import Mode
 from engine.documents.model import DocumentFilter
 
 _KEY = "dossier"
+_LISTED = 12  # each is a message in every run of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class TabState:
 
     ask: what the next run of the chat page is to ask. editing: the turn whose question is being edited.
     scope: which documents questions are about.
-    all_turns: the session that is shown from its first turn on.
+    all_turns: the session that is shown from its first turn on. listed: chats in the side bar.
     deleted_session, deleted_documents: ids of what was just deleted, for undoing it.
     filter: what the Documents page lists. job_id: the ingestion that it follows.
     written: set once the answer that this tab follows is put away. Streamlit begins the next run
@@ -44,6 +45,7 @@ class TabState:
     scope: DocumentFilter = field(default_factory=DocumentFilter)
     mode: Mode = "fast"
     all_turns: UUID | None = None
+    listed: int = _LISTED
     deleted_session: UUID | None = None
     deleted_documents: tuple[int, ...] = ()
     filter: DocumentFilter = field(default_factory=DocumentFilter)
@@ -64,6 +66,10 @@ class TabState:
         """Wait until a stopped answer is kept, so that this run shows it."""
         if self.written is not None:
             self.written.wait(seconds)
+
+    def list_more(self) -> None:
+        """Have older chats in the side bar."""
+        self.listed += 3 * _LISTED
 
     def take_ask(self) -> Ask | None:
         """What is to be asked, once."""

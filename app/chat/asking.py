@@ -87,29 +87,35 @@ def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn
             ask.question, session_id=session_id, filter=state.scope, mode=state.mode, replaces=ask.replaces
         )
     )
-    began = time.monotonic()
-    doing, text, drawn = "", "", 0.0
+    began = drawn = time.monotonic()
+    doing, text = "", ""
     kind: AnswerKind = "generated" if bridge.language_model else "quotes"
     with closing(events):
         try:
             for event in events:
-                now = time.monotonic()
                 if isinstance(event, Answered):
                     return _turn(event, session_id, state)
                 if isinstance(event, Stage):
                     doing = _STAGES.get(event.name, event.name)
-                    stage.html(f'<div class="stage" role="status">{doing}…</div>')
                 elif isinstance(event, AnswerText):
                     text += event.text
-                    if now - drawn > _REDRAW_SECONDS:
-                        written.html(answer_html(text, kind))
-                        drawn = now
-                else:  # nothing came: drawing is also where Stop takes hold
-                    stage.html(f'<div class="stage" role="status">{doing}… {now - began:.0f} s</div>')
+                now = time.monotonic()
+                if now - drawn < _REDRAW_SECONDS:
+                    continue
+                # Drawing is also where Stop takes hold; the bridge lets us come by here every moment.
+                drawn = now
+                stage.html(_stage_html(doing, now - began))
+                if text:
+                    written.html(answer_html(text, kind))
         except DossierError as error:
             show_error(error)
             st.button("Try again", key="try-again", on_click=state.put, args=(ask,))
     return None
+
+
+def _stage_html(doing: str, seconds: float) -> str:
+    waited = f" {seconds:.0f} s" if seconds >= 1 else ""
+    return f'<div class="stage" role="status">{doing}…{waited}</div>'
 
 
 def _turn(event: Answered, session_id: UUID, state: TabState) -> Turn:

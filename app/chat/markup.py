@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 
@@ -26,8 +26,9 @@ _BLOCK_MARKUP = re.compile(r"(?:(?:[>#*+-]+|\d+[.)])\s+)*")
 _TABLE_HEADER = re.compile(r"^> \*(.*)\*  $", re.MULTILINE)
 
 
+@lru_cache(maxsize=1024)  # every run of the page draws the earlier answers again
 def answer_html(
-    text: str, kind: AnswerKind = "generated", *, turn: int = 0, unsupported: Iterable[str] = ()
+    text: str, kind: AnswerKind = "generated", *, turn: int = 0, unsupported: tuple[str, ...] = ()
 ) -> str:
     """Safe HTML of an answer; [n] links to `#source-TURN-n`, sentences without support are marked."""
     if not text.strip():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app.bridge import Bridge
 from app.filters import filter_fields
@@ -28,6 +30,15 @@ def draw_scope(bridge: Bridge, state: TabState) -> None:
     with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
         if popover.open:
             _draw_fields(bridge, state)
+    if state.scope:
+        st.button(
+            "Ask all documents",
+            key="scope-clear",
+            type="tertiary",
+            icon=":material/filter_alt_off:",
+            on_click=_clear,
+            args=(state,),
+        )
 
 
 def _draw_fields(bridge: Bridge, state: TabState) -> None:
@@ -48,13 +59,16 @@ def _draw_fields(bridge: Bridge, state: TabState) -> None:
     )
     before = state.scope
     state.scope = replace(filter_fields(facets, state.scope, "scope"), document_ids=tuple(ids))
-    if state.scope and st.button("Ask all documents", key="scope-clear", icon=":material/filter_alt_off:"):
-        state.scope = DocumentFilter()
-        for name in ("documents", "types", "languages", "tags", "statuses", "from", "to", "search"):
-            st.session_state.pop(f"scope-{name}", None)
-        st.rerun(scope="fragment")
     if state.scope != before:
-        st.rerun(scope="fragment")  # the label above tells it
+        # The label above tells it; a run of the whole page, which may be asking, is not begun anew for that.
+        with suppress(StreamlitAPIException):
+            st.rerun(scope="fragment")
+
+
+def _clear(state: TabState) -> None:
+    state.scope = DocumentFilter()
+    for name in ("documents", "types", "languages", "tags", "statuses", "from", "to", "search"):
+        st.session_state.pop(f"scope-{name}", None)
 
 
 async def _look_up(

@@ -14,7 +14,6 @@ from app.text import plain, short
 from engine.chat.model import Session
 from engine.errors import NotFound
 
-_LISTED = 30
 PARAMETER = "session"
 
 
@@ -56,21 +55,30 @@ def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> N
     if state.deleted_session:
         _draw_undo(bridge, state, state.deleted_session)
     with shown_errors():
-        sessions = bridge.call(lambda engine: engine.sessions.list(search or "", limit=_LISTED))
+        sessions = bridge.call(lambda engine: engine.sessions.list(search or "", limit=state.listed + 1))
+        more, sessions = len(sessions) > state.listed, sessions[: state.listed]
         if current and not search and current.id not in {session.id for session in sessions}:
             sessions.insert(0, current)
-        for session in sessions:
-            with st.container(
-                key=f"session-{'current' if current and session.id == current.id else session.id}"
-            ):
-                st.page_link(
-                    CHAT,
-                    label=plain(short(session.title or "Untitled", 60)),
-                    query_params={PARAMETER: str(session.id)},
-                    width="stretch",
-                )
+        with st.container(key="session-list"):
+            for session in sessions:
+                if current and session.id == current.id:
+                    with st.container(key="session-current"):
+                        _draw_link(session)
+                else:
+                    _draw_link(session)
+        if more:
+            st.button("Older chats", key="older", type="tertiary", on_click=state.list_more)
         if search and not sessions:
             st.caption("No chat has these words.")
+
+
+def _draw_link(session: Session) -> None:
+    st.page_link(
+        CHAT,
+        label=plain(short(session.title or "Untitled", 60)),
+        query_params={PARAMETER: str(session.id)},
+        width="stretch",
+    )
 
 
 def _draw_undo(bridge: Bridge, state: TabState, session_id: UUID) -> None:

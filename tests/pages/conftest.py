@@ -14,8 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.bridge import Bridge, get_bridge, publish
 from engine.engine import open_engine
 from engine.settings import Settings
-
-from ..conftest import ROOT
+from tests.conftest import ROOT
 
 Serve = Callable[..., AbstractContextManager[Bridge]]
 OpenTab = Callable[..., AppTest]

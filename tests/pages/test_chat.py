@@ -13,8 +13,8 @@ from app.bridge import Bridge
 from engine.answering.model import AnswerText
 from engine.chat.model import Session
 from engine.documents.jobs import Upload
+from tests.openai_server import OpenAIServer, Reply
 
-from ..openai_server import OpenAIServer, Reply
 from .conftest import OpenTab, Serve
 
 FILES = {
@@ -22,7 +22,8 @@ FILES = {
     "Mức bảo đảm dự thầu là 2% giá gói thầu. Bảo đảm có hiệu lực 120 ngày.\n",
     "travel.md": "# Travel policy\n\n## Meals\n\nMeals abroad are refunded up to 45 euros a day. "
     "Receipts are handed in within ten days.\n\n## Trains\n\nTrains are booked in second class.\n",
-    "hostile <b>.txt": "Kraken protocol\n\nThe kraken protocol says <script>alert(1)</script> <img src=x onerror=alert(2)> "
+    "hostile <b>.txt": "Kraken protocol\n\nThe kraken protocol says <script>alert(1)</script> "
+    "<img src=x onerror=alert(2)> "
     "![x](http://evil.example/x.png) [here](javascript:alert(3)) $x^2$ :material/home: :red[blood] ends.\n",
 }
 MEALS = "Meals abroad are refunded up to 45 euros a day."
@@ -47,8 +48,10 @@ def ask(tab: AppTest, question: str) -> AppTest:
 
 
 def html(tab: AppTest) -> str:
-    """All HTML of the page but its style sheet."""
-    return "\n".join(element.value for element in tab.html if "<style" not in element.value)
+    """All HTML of the page but its own style sheet and scripts."""
+    return "\n".join(
+        element.value for element in tab.html if not element.value.startswith(("<style", "<script>"))
+    )
 
 
 def press(tab: AppTest, label: str) -> AppTest:
@@ -119,7 +122,9 @@ def test_a_session_is_found_again_by_its_address(bridge: Bridge, open_tab: OpenT
 
 
 @pytest.mark.parametrize("session", ["not-an-id", str(uuid4()), "<script>"])
-def test_an_unknown_address_is_told_and_leaves_a_new_chat(bridge: Bridge, open_tab: OpenTab, session: str) -> None:
+def test_an_unknown_address_is_told_and_leaves_a_new_chat(
+    bridge: Bridge, open_tab: OpenTab, session: str
+) -> None:
     tab = open_tab(session=session)
     assert not tab.exception
     assert len(tab.error) == 1
@@ -128,7 +133,9 @@ def test_an_unknown_address_is_told_and_leaves_a_new_chat(bridge: Bridge, open_t
     assert "second class" in html(tab)
 
 
-def test_a_question_that_cannot_be_asked_is_told_without_a_traceback(bridge: Bridge, open_tab: OpenTab) -> None:
+def test_a_question_that_cannot_be_asked_is_told_without_a_traceback(
+    bridge: Bridge, open_tab: OpenTab
+) -> None:
     tab = ask(open_tab(), "x" * 5000)
     assert not tab.exception
     assert "at most 4,000" in tab.error[0].value
@@ -139,13 +146,45 @@ def test_text_of_documents_is_never_markup(bridge: Bridge, open_tab: OpenTab) ->
     choose_source(tab, 1)
     shown = html(tab)
     assert "kraken protocol" in shown
-    for live in ("<script", "<img", "<a href=\"javascript", "<a href=\"http"):
+    for live in ("<script", "<img", '<a href="javascript', '<a href="http'):
         assert live not in shown
     # Markdown elements would load images and read directives: document text may only stand there escaped.
     labels = [element.value for element in (*tab.markdown, *tab.caption)]
     labels += [element.label for element in (*tab.button, *tab.button_group)]
     for label in labels:
         assert "![x](" not in label and ":material/home:" not in label and "<b>" not in label
+
+
+def test_a_scope_is_shown_holds_and_is_cleared_by_one_click(bridge: Bridge, open_tab: OpenTab) -> None:
+    tab = open_tab()
+    tab.session_state["scope"] = True  # the popover, open
+    tab.run()
+    next(field for field in tab.multiselect if field.key == "scope-languages").set_value(["vi"]).run()
+    ask(tab, "How are trains booked?")
+    assert "second class" not in html(tab)
+    press(tab, "Ask all documents")
+    ask(tab, "How are trains booked?")
+    assert "second class" in html(tab)
+
+
+def test_chats_are_found_deleted_and_brought_back(bridge: Bridge, open_tab: OpenTab) -> None:
+    def listed(tab: AppTest) -> list[str]:
+        return [link.label for link in tab.get("page_link") if "receipts" in link.label]
+
+    tab = ask(open_tab(), "How soon are receipts handed in?")
+    tab.session_state["session-menu"] = True
+    tab.run()
+    press(tab, "Delete chat")
+    assert "session" not in tab.query_params
+    assert not listed(tab)
+    press(tab, "Undo")
+    assert listed(tab)
+
+    search = next(field for field in tab.text_input if field.key == "session-search")
+    search.set_value("within ten days").run()  # words of the answer
+    assert listed(tab)
+    search.set_value("no such words").run()
+    assert not listed(tab)
 
 
 def test_a_question_can_be_asked_again_and_edited(bridge: Bridge, open_tab: OpenTab) -> None:
@@ -165,12 +204,16 @@ def test_a_question_can_be_asked_again_and_edited(bridge: Bridge, open_tab: Open
 
 def test_an_answer_can_be_judged(bridge: Bridge, open_tab: OpenTab) -> None:
     tab = ask(open_tab(), "How are trains booked?")
-    thumbs = next(group for group in tab.get("feedback") or tab.button_group if (group.key or "").startswith("vote-"))
+    thumbs = next(
+        group for group in tab.get("feedback") or tab.button_group if (group.key or "").startswith("vote-")
+    )
     thumbs.set_value(0).run()
     session_id = UUID(tab.query_params["session"])
     (turn,) = bridge.call(lambda engine: engine.sessions.turns(session_id))
     assert turn.vote == "down"
-    next(field for field in tab.text_input if (field.key or "").startswith("why-")).set_value("too short").run()
+    next(field for field in tab.text_input if (field.key or "").startswith("why-")).set_value(
+        "too short"
+    ).run()
     (turn,) = bridge.call(lambda engine: engine.sessions.turns(session_id))
     assert (turn.vote, turn.reason) == ("down", "too short")
 
@@ -181,18 +224,27 @@ def test_what_was_written_before_a_stop_is_kept(serve: Serve, open_tab: OpenTab)
         serve(openai_api_key="test", openai_base_url=server.url, openai_timeout_seconds=20) as bridge,
     ):
         stock(bridge)
-        server.default = Reply("Meals are refunded [1]. And more", pieces=["Meals are ", "refunded [1]. ", "And more"], hang_after=2)
+        server.default = Reply(
+            "Meals are refunded [1]. And more",
+            pieces=["Meals are ", "refunded [1]. ", "And more"],
+            hang_after=2,
+        )
         session = bridge.call(lambda engine: engine.sessions.create("Meals"))
-        events = bridge.follow(lambda engine: engine.stream("How much for meals abroad?", session_id=session.id))
+        events = bridge.follow(
+            lambda engine: engine.stream("How much for meals abroad?", session_id=session.id)
+        )
         with closing(events):
             for event in events:
                 if isinstance(event, AnswerText):
                     break
         tab = open_tab(session=str(session.id))
+        assert any(group.key == "mode" for group in tab.button_group)  # there is a model to spend more on
         assert "Meals are" in html(tab)
         assert "Stopped" in html(tab)
 
-        server.default = Reply("Up to 45 euros a day [1]. ![x](http://evil.example/i.png) <b>bold</b> [l](http://evil.example)")
+        server.default = Reply(
+            "Up to 45 euros a day [1]. ![x](http://evil.example/i.png) <b>bold</b> [l](http://evil.example)"
+        )
         press(tab, "Regenerate")
         assert "Up to 45 euros" in html(tab)
         assert "Stopped" not in html(tab)

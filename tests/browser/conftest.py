@@ -1,0 +1,137 @@
+"""The app as a person meets it: its own server process, and Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.conftest import ROOT
+
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_SECONDS = 120.0  # with models to be prepared first
+
+StartServer = Callable[..., AbstractContextManager[str]]
+
+
+@dataclass
+class Tab:
+    """A page, and what it must not do: complain on the console, or ask another host."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Leave the page, and check its conduct."""
+        self.page.context.close()
+        assert self.strangers == []
+        assert self.complaints == []
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def start_server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """Runs the app with an empty corpus: ``with start_server(OPENAI_MODEL=…) as address``."""
+
+    @contextmanager
+    def started(**environment: str) -> Iterator[str]:
+        own = tmp_path_factory.mktemp("browser")
+        (home / "models").mkdir(exist_ok=True)
+        (own / "models").symlink_to(home / "models")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with (own / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port)],
+                cwd=ROOT,
+                env={**os.environ, "DOSSIER_HOME": str(own), **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait(server, address, own / "log")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+
+    return started
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    """Opens an address in a context of its own; what it did wrong fails the test in the end."""
+    tabs: list[Tab] = []
+
+    def opened(address: str, width: int = 1280, height: int = 900, dark: bool = False) -> Tab:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+        )
+        tab = Tab(context.new_page())
+        tabs.append(tab)
+        own = address.split("/")[2]
+
+        def look(url: str) -> None:
+            if url.split(":")[0] in ("http", "https", "ws", "wss") and url.split("/")[2] != own:
+                tab.strangers.append(url)
+
+        tab.page.on("request", lambda request: look(request.url))
+        tab.page.on("websocket", lambda socket: look(socket.url))
+        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+
+        def listen(message: ConsoleMessage) -> None:
+            # Opened at a page's own address, Streamlit first tries whether it is served below that.
+            if message.type == "error" and "/_stcore/" not in message.location["url"]:
+                tab.complaints.append(f"{message.text} {message.location['url']}")
+
+        tab.page.on("console", listen)
+        tab.page.set_default_timeout(20_000)
+        tab.page.goto(address)
+        return tab
+
+    yield opened
+    for tab in tabs:
+        tab.close()
+
+
+def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not start:\n{log.read_text()[-3000:]}")

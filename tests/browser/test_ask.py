@@ -1,0 +1,118 @@
+"""In a real browser: add documents, ask, look at the evidence, stop, and come back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.openai_server import OpenAIServer, Reply
+
+from .conftest import StartServer, Tab
+
+VIETNAMESE = "procurement-vi/luat-57-2024-qh15.docx"
+ENGLISH = "manuals-en/fhs-3.0.pdf"
+SLOW = Reply("The slow answer " + "goes on and on " * 200, delay_between=0.05)
+UPLOAD_MS = 240_000
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture(scope="module")
+def address(start_server: StartServer, shared_data: Path, browser: object) -> Iterator[str]:
+    """The app without a language model."""
+    with start_server() as address:
+        yield address
+
+
+def idle(page: Page) -> None:
+    """Wait until the script of the page has run."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=running]")).to_have_count(0)
+
+
+def upload(page: Page, *files: Path) -> None:
+    page.set_input_files("input[type=file]", files)
+    expect(page.locator(".st-key-upload-result")).to_contain_text(f"{len(files)} file", timeout=UPLOAD_MS)
+
+
+def ask(page: Page, question: str) -> None:
+    page.get_by_test_id("stChatInputTextArea").fill(question)
+    page.keyboard.press("Enter")
+    expect(page.locator(".question").last).to_have_text(question)
+
+
+def open_source(page: Page, turns: int) -> None:
+    """Once there are so many answers, open a source of the last one."""
+    expect(page.locator("[class*='st-key-actions-']")).to_have_count(turns)
+    idle(page)
+    page.locator("[class*='st-key-source-'] button").last.click()
+    idle(page)
+
+
+def test_from_documents_to_evidence(address: str, open_tab: OpenTab, shared_data: Path) -> None:
+    tab = open_tab(f"{address}/documents")
+    upload(tab.page, shared_data / VIETNAMESE, shared_data / ENGLISH)
+
+    tab.page.get_by_role("link", name="Chat", exact=True).click()
+    ask(tab.page, "Thời gian chuẩn bị hồ sơ dự thầu tối thiểu là bao nhiêu ngày?")
+    open_source(tab.page, 1)
+    mark = tab.page.locator("mark").first
+    expect(mark).to_contain_text("tối thiểu là 18 ngày")
+    expect(tab.page.locator(".answer").last).to_contain_text(mark.inner_text())
+    expect(tab.page).to_have_url(re.compile(r"session=[0-9a-f-]{36}"))
+
+    ask(tab.page, "What is the purpose of /usr/local?")
+    open_source(tab.page, 2)
+    expect(tab.page.locator("mark").last).to_contain_text("for use by the system administrator")
+    drawn = tab.page.get_by_role("img", name=re.compile("the place is marked"))
+    expect(drawn).to_be_visible()
+    assert drawn.evaluate("image => image.naturalWidth") > 300
+
+    # The address alone brings all of it back.
+    again = open_tab(tab.page.url)
+    expect(again.page.locator(".question")).to_have_count(2)
+    expect(again.page.locator(".answer").first).to_contain_text("tối thiểu là 18 ngày")
+
+    narrow = open_tab(tab.page.url, width=390, height=844)
+    open_source(narrow.page, 2)
+    expect(narrow.page.locator("mark").last).to_be_in_viewport()
+    assert narrow.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    narrow.page.get_by_role("link", name="Open the document").last.click()
+    expect(narrow.page).to_have_url(re.compile(r"/documents\?doc=\d+"))
+    expect(narrow.page.get_by_text("Filesystem Hierarchy Standard").first).to_be_visible()
+
+
+def test_stop_keeps_what_was_written(
+    start_server: StartServer, open_tab: OpenTab, tmp_path: Path, browser: object
+) -> None:
+    note = tmp_path / "meals.md"
+    note.write_text("# Travel policy\n\nMeals abroad are refunded up to 45 euros a day.\n")
+    with OpenAIServer() as model, start_server(OPENAI_API_KEY="test", OPENAI_BASE_URL=model.url) as address:
+        model.default = SLOW
+        tab = open_tab(f"{address}/documents")
+        upload(tab.page, note)
+        tab.page.get_by_role("link", name="Chat", exact=True).click()
+        for how in ("stChatInputStopButton", "Stop"):
+            ask(tab.page, f"How much is refunded for meals abroad ({how})?")
+            expect(tab.page.locator(".answer").last).to_contain_text("slow answer goes on")
+            if how == "Stop":
+                tab.page.get_by_role("button", name="Stop", exact=True).last.click()
+            else:
+                tab.page.get_by_test_id(how).click()
+            expect(tab.page.get_by_text(re.compile("^Stopped")).last).to_be_visible()
+            expect(tab.page.locator(".answer").last).to_contain_text("slow answer goes on")
+            idle(tab.page)
+            again = open_tab(tab.page.url)
+            expect(again.page.locator(".question").last).to_contain_text(how)
+            kept = again.page.locator(".answer").last
+            expect(kept).to_contain_text("slow answer goes on")
+            assert len(kept.inner_text()) < len(SLOW.text)
+            expect(again.page.locator(".hint").last).to_contain_text("Stopped")
+            again.close()
+            tab.page.reload()
+            idle(tab.page)
+        tab.close()
