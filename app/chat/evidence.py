@@ -33,7 +33,7 @@ def draw_evidence(bridge: Bridge, answer: Answer, turn_id: int, number: int, *, 
             )
             if asked:
                 quotes = [passage.text[start:end] for start, end in spans]
-                _draw_page(passage, quotes[0] if quotes else passage.text)
+                _draw_page(passage, max(quotes, key=len, default=passage.text))
         st.page_link(
             DOCUMENTS,
             label="Open the document",

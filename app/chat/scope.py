@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from app.bridge import Bridge
-from app.filters import filter_fields
+from app.filters import filter_fields, language_name
 from app.messages import shown_errors
 from app.state import TabState
-from app.text import counted
+from app.text import counted, plain, short
 from engine import Engine
 from engine.documents.model import Document, DocumentFilter
 from engine.documents.queries import DocumentQuery, Facets
@@ -22,23 +20,26 @@ _FOUND = 30  # documents offered at once
 
 @st.fragment
 def draw_scope(bridge: Bridge, state: TabState) -> None:
-    """A popover; what is in it is drawn, and asked of the database, only while it is open."""
-    popover = st.popover(
-        _label(state.scope), icon=":material/filter_alt:", type="tertiary", key="scope", on_change="rerun"
-    )
-    # Of one height from the start: the popover is placed while it is still empty.
-    with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
-        if popover.open:
-            _draw_fields(bridge, state)
-    if state.scope:
-        st.button(
-            "Ask all documents",
-            key="scope-clear",
-            type="tertiary",
-            icon=":material/filter_alt_off:",
-            on_click=_clear,
-            args=(state,),
+    """A popover, drawn and asked of the database only while it is open; beside it what was chosen."""
+    with st.container(key="scope-bar", horizontal=True, vertical_alignment="center", width="content"):
+        # Its label is a part of what it is: with another it would be another popover, and closed.
+        popover = st.popover(
+            "Scope", icon=":material/filter_alt:", type="tertiary", key="scope", on_change="rerun"
         )
+        # Of one height from the start: the popover is placed while it is still empty.
+        with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
+            if popover.open:
+                _draw_fields(bridge, state)
+        st.caption(plain(_words(state.scope)), width="content")
+        if state.scope:
+            st.button(
+                "Ask all documents",
+                key="scope-clear",
+                type="tertiary",
+                icon=":material/filter_alt_off:",
+                on_click=_clear,
+                args=(state,),
+            )
 
 
 def _draw_fields(bridge: Bridge, state: TabState) -> None:
@@ -57,12 +58,7 @@ def _draw_fields(bridge: Bridge, state: TabState) -> None:
         key="scope-documents",
         placeholder="All" if titles else "None found",
     )
-    before = state.scope
     state.scope = replace(filter_fields(facets, state.scope, "scope"), document_ids=tuple(ids))
-    if state.scope != before:
-        # The label above tells it; a run of the whole page, which may be asking, is not begun anew for that.
-        with suppress(StreamlitAPIException):
-            st.rerun(scope="fragment")
 
 
 def _clear(state: TabState) -> None:
@@ -84,21 +80,20 @@ async def _look_up(
     return await documents.facets(), found.rows, chosen
 
 
-def _label(scope: DocumentFilter) -> str:
+def _words(scope: DocumentFilter) -> str:
     if not scope:
         return "All documents"
     parts = [counted(len(scope.document_ids), "document")] if scope.document_ids else []
-    others = replace(scope, document_ids=())
-    narrowed = sum(
-        bool(value)
-        for value in (
-            others.types,
-            others.languages,
-            others.tags,
-            others.statuses,
-            others.published_from or others.published_to,
+    parts += [
+        " or ".join(names)
+        for names in (
+            [name.upper() for name in scope.types],
+            [language_name(code) for code in scope.languages],
+            [*scope.tags],
+            [*scope.statuses],
         )
-    )
-    if narrowed:
-        parts.append(counted(narrowed, "filter"))
-    return "Scope: " + ", ".join(parts)
+        if names
+    ]
+    if scope.published_from or scope.published_to:
+        parts.append(f"published {scope.published_from or '…'} to {scope.published_to or '…'}")
+    return short(", ".join(parts), 80)

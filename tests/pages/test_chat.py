@@ -160,6 +160,7 @@ def test_a_scope_is_shown_holds_and_is_cleared_by_one_click(bridge: Bridge, open
     tab.session_state["scope"] = True  # the popover, open
     tab.run()
     next(field for field in tab.multiselect if field.key == "scope-languages").set_value(["vi"]).run()
+    assert "Vietnamese" in [caption.value for caption in tab.caption]
     ask(tab, "How are trains booked?")
     assert "second class" not in html(tab)
     press(tab, "Ask all documents")
