@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from engine.documents.model import Passage
 from engine.errors import ModelUnavailable
-from engine.reranking.late_interaction import late_interaction_scores, question_weights
+from engine.reranking.late_interaction import late_interaction_scores
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import Embedding
 
@@ -34,8 +34,7 @@ class LateInteractionReranker:
         if embedding.tokens is None:
             raise ModelUnavailable("The embedder gives no token vectors.")
         stored = await self._tokens.load(passages)
-        weights = question_weights(question, embedding.tokens.spans)
-        scores = await asyncio.to_thread(late_interaction_scores, embedding.tokens, stored, weights)
+        scores = await asyncio.to_thread(late_interaction_scores, embedding.tokens, stored)
         return [float(score) for score in scores]
 
     async def aclose(self) -> None:
