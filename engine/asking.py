@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange
+from engine.answering.citations import resolve_citations
 from engine.answering.evidence import answerability
 from engine.answering.followups import resolve
 from engine.answering.language_model import LanguageModel
@@ -22,6 +23,7 @@ from engine.observability.trace import Trace, stage, tracing
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import TokenEmbeddings
+from engine.retrieval.model import Candidate
 from engine.retrieval.retriever import Retrieval, Retriever
 from engine.text.languages import detect_language
 from engine.text.normalisation import normalise_question
@@ -148,7 +150,7 @@ class Asker:
                 draft = await self._draft(progress, session_id, filter, mode, reranker, replaces, emit)
             except asyncio.CancelledError:
                 if session_id is not None:
-                    answer = self._finish(progress, _stopped(progress), trace, mode, reranker)
+                    answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode, reranker)
                     keeping = self._sessions.add_turn(
                         session_id, answer, mode=mode, filter=filter, replaces=replaces
                     )
@@ -195,7 +197,7 @@ class Asker:
         emit(Stage("reading"))
         with stage("reading"):
             request = await self._request(progress.standalone, retrieval, history)
-            progress.confidence = await asyncio.to_thread(_confidence, request)
+            progress.confidence = await asyncio.to_thread(answerability, request)
         language = request.language
         if not request.sources:
             return Draft(no_answer(language), "no_answer", ())
@@ -251,11 +253,13 @@ class Asker:
                 emit(AnswerText(piece))
         raise AssertionError("an answerer ends with a draft")
 
+    def _sources(self, progress: _Progress) -> tuple[Candidate, ...]:
+        return progress.retrieval.candidates[: self._limits.top_n] if progress.retrieval else ()
+
     def _finish(
         self, progress: _Progress, draft: Draft, trace: Trace, mode: Mode, reranker: Reranker | None
     ) -> Answer:
-        retrieval = progress.retrieval or Retrieval((), 0)
-        sources = retrieval.candidates[: self._limits.top_n]
+        sources = self._sources(progress)
         if draft.notice:
             progress.notices.append(draft.notice)
         receipt = Receipt(
@@ -263,7 +267,7 @@ class Asker:
             total_ms=round(trace.total_ms, 2),
             pool_wait_ms=round(trace.pool_wait_ms, 3),
             cache=dict(trace.cache),
-            candidates_before=retrieval.found,
+            candidates_before=progress.retrieval.found if progress.retrieval else 0,
             candidates_after=len(sources),
             phrasings=progress.phrasings,
             models={
@@ -296,9 +300,9 @@ class Asker:
         )
 
 
-def _confidence(request: AnswerRequest) -> float:
-    return answerability(request)
-
-
-def _stopped(progress: _Progress) -> Draft:
-    return Draft("".join(progress.text), "generated", (), complete=False, notice="Stopped before the end.")
+def _stopped(progress: _Progress, sources: tuple[Candidate, ...]) -> Draft:
+    """What had been written, with the citations that it holds already."""
+    resolved = resolve_citations("".join(progress.text), sources, progress.standalone)
+    return Draft(
+        resolved.text, "generated", resolved.citations, complete=False, notice="Stopped before the end."
+    )

@@ -24,7 +24,8 @@ from engine.documents.queries import OutlineEntry
 from engine.documents.store import DocumentStore
 from engine.errors import DossierError, NotFound, UnreadableFile
 from engine.reranking.late_interaction import encode_tokens
-from engine.retrieval.embedders.base import Embedder, Embedding, TokenEmbeddings
+from engine.reranking.tokens import token_vectors
+from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.text.analysis import analyse
 from engine.text.languages import detect_language
 
@@ -231,8 +232,16 @@ class Ingestion:
             report("embedding", start, len(drafts))
             batch = drafts[start : start + BATCH]
             embeddings = await self._embedder.embed_passages([embedded_text(draft) for draft in batch])
-            passages += await asyncio.to_thread(_index_batch, batch, embeddings, language)
+            tokens = await self._sentence_tokens(batch)
+            passages += await asyncio.to_thread(_index_batch, batch, embeddings, tokens, language)
         return passages
+
+    async def _sentence_tokens(self, drafts: Sequence[PassageDraft]) -> list[bytes | None]:
+        """Each passage's token vectors, packed; its sentences are embedded apart."""
+        if not self._embedder.token_dimension:
+            return [None] * len(drafts)
+        vectors = await token_vectors([draft.text for draft in drafts], self._embedder)
+        return await asyncio.to_thread(lambda: [encode_tokens(tokens) for tokens in vectors])
 
     async def _read(self, content: bytes | Path, file_name: str) -> bytes:
         largest = self._limits.max_file_bytes
@@ -274,26 +283,14 @@ def outline_of(parsed: ParsedDocument, drafts: Sequence[PassageDraft]) -> list[O
 
 
 def _index_batch(
-    drafts: Sequence[PassageDraft], embeddings: Sequence[Embedding], language: str
+    drafts: Sequence[PassageDraft],
+    embeddings: Sequence[Embedding],
+    tokens: Sequence[bytes | None],
+    language: str,
 ) -> list[IndexedPassage]:
     batch: list[IndexedPassage] = []
-    for draft, embedding in zip(drafts, embeddings, strict=True):
-        seen = embedded_text(draft)
+    for draft, embedding, packed in zip(drafts, embeddings, tokens, strict=True):
         own = detect_language(draft.text)
-        batch.append(
-            IndexedPassage(
-                draft,
-                embedding.vector,
-                _pack_tokens(embedding.tokens, len(seen) - len(draft.text)),
-                analyse(seen, language if own == "und" else own),
-            )
-        )
+        terms = analyse(embedded_text(draft), language if own == "und" else own)
+        batch.append(IndexedPassage(draft, embedding.vector, packed, terms))
     return batch
-
-
-def _pack_tokens(tokens: TokenEmbeddings | None, before: int) -> bytes | None:
-    """The tokens of the passage's own text, placed in it, packed for storage."""
-    if tokens is None:
-        return None
-    own = tokens.spans[:, 0] >= before
-    return encode_tokens(TokenEmbeddings(tokens.vectors[own], tokens.spans[own] - before))

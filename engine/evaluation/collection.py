@@ -58,12 +58,9 @@ def read_collection(folder: Path, limit: int | None = None) -> TestCollection:
     )
     if not corpus or not queries:
         raise BadInput(f"{folder} has no documents or no queries.")
-    known, wanted = {record.id for record in corpus}, {query.id for query in queries}
+    # A judged record that the corpus lacks stays: it counts as not found.
     relevance: dict[str, dict[str, int]] = {}
-    for number, row in _judgments(folder / "qrels.tsv"):
-        query, record, gain = row
-        if query not in wanted or record not in known:
-            raise BadInput(f"{folder / 'qrels.tsv'}, line {number}: unknown query or document id.")
+    for query, record, gain in _judgments(folder / "qrels.tsv"):
         relevance.setdefault(query, {})[record] = gain
     return TestCollection(folder.name, corpus, queries[:limit], relevance)
 
@@ -85,14 +82,14 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         raise BadInput(f"{path} cannot be read: {error}.") from error
 
 
-def _judgments(path: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
+def _judgments(path: Path) -> Iterator[tuple[str, str, int]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for number, row in enumerate(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
                 if number == 1 or not row:  # the header
                     continue
                 try:
-                    yield number, (row[0], row[1], int(row[2]))
+                    yield row[0], row[1], int(row[2])
                 except (IndexError, ValueError) as error:
                     raise BadInput(f"{path}, line {number}: expected query-id, doc-id, score.") from error
     except OSError as error:

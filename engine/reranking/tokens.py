@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from itertools import islice
 
 from cachetools import LRUCache
 
 from engine.documents.model import Passage
-from engine.reranking.late_interaction import decode_tokens
+from engine.reranking.late_interaction import decode_tokens, gather_tokens, interaction_units
 from engine.retrieval.embedders.base import Embedder, TokenEmbeddings
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
 
 KEPT = 256  # passages; the same few serve the reranker and then the answer
+
+
+async def token_vectors(texts: Sequence[str], embedder: Embedder) -> list[TokenEmbeddings]:
+    """One vector a word of each text, its sentences embedded apart; the embedder must give tokens."""
+    units = [interaction_units(text) for text in texts]
+    parts = [text[a:b] for text, own in zip(texts, units, strict=True) for a, b in own]
+    embedded = iter([e.tokens for e in await embedder.embed_passages(parts) if e.tokens is not None])
+
+    def gather() -> list[TokenEmbeddings]:
+        return [
+            gather_tokens(text, own, list(islice(embedded, len(own))))
+            for text, own in zip(texts, units, strict=True)
+        ]
+
+    return await asyncio.to_thread(gather)
 
 
 class PassageTokens:
@@ -31,8 +48,8 @@ class PassageTokens:
             async with self._database.read() as db:
                 known |= {i: decode_tokens(packed) for i, packed in (await self._vectors.tokens(db, wanted)).items()}
         if absent := [p for p in passages if known[p.id] is None]:
-            made = await self._embedder.embed_passages([p.text for p in absent])
-            known |= {p.id: embedding.tokens for p, embedding in zip(absent, made, strict=True)}
+            made = await token_vectors([p.text for p in absent], self._embedder)
+            known |= {p.id: tokens for p, tokens in zip(absent, made, strict=True)}
         found: list[TokenEmbeddings] = []
         for passage in passages:
             tokens = known[passage.id]
