@@ -7,7 +7,7 @@ from datetime import date
 
 import streamlit as st
 
-from app.text import escape
+from app.text import counted, escape, short
 from engine.documents.model import STATUSES, DocumentFilter
 from engine.documents.queries import Facets
 
@@ -17,6 +17,24 @@ LANGUAGES = {"en": "English", "vi": "Vietnamese", "und": "Unknown"}
 def language_name(code: str) -> str:
     """A language's English name, or its code where it has none here."""
     return LANGUAGES.get(code, code)
+
+
+def filter_words(filter: DocumentFilter) -> str:
+    """What a filter lets through, in a few words; empty for one that lets all through."""
+    parts = [counted(len(filter.document_ids), "document")] if filter.document_ids else []
+    parts += [
+        " or ".join(names)
+        for names in (
+            [name.upper() for name in filter.types],
+            [language_name(code) for code in filter.languages],
+            [*filter.tags],
+            [*filter.statuses],
+        )
+        if names
+    ]
+    if filter.published_from or filter.published_to:
+        parts.append(f"published {filter.published_from or '…'} to {filter.published_to or '…'}")
+    return short(", ".join(parts), 80)
 
 
 def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFilter:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import streamlit as st
 
 from app.bridge import Bridge
-from app.filters import filter_fields, language_name
+from app.filters import filter_fields, filter_words
 from app.messages import shown_errors
 from app.state import TabState
-from app.text import counted, plain, short
+from app.text import plain
 from engine import Engine
 from engine.documents.model import Document, DocumentFilter
 from engine.documents.queries import DocumentQuery, Facets
@@ -30,7 +30,7 @@ def draw_scope(bridge: Bridge, state: TabState) -> None:
         with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
             if popover.open:
                 _draw_fields(bridge, state)
-        st.caption(plain(_words(state.scope)), width="content")
+        st.caption(plain(filter_words(state.scope) or "All documents"), width="content")
         if state.scope:
             st.button(
                 "Ask all documents",
@@ -78,22 +78,3 @@ async def _look_up(
     if ids:
         chosen = (await documents.list(DocumentQuery(DocumentFilter(document_ids=ids), limit=len(ids)))).rows
     return await documents.facets(), found.rows, chosen
-
-
-def _words(scope: DocumentFilter) -> str:
-    if not scope:
-        return "All documents"
-    parts = [counted(len(scope.document_ids), "document")] if scope.document_ids else []
-    parts += [
-        " or ".join(names)
-        for names in (
-            [name.upper() for name in scope.types],
-            [language_name(code) for code in scope.languages],
-            [*scope.tags],
-            [*scope.statuses],
-        )
-        if names
-    ]
-    if scope.published_from or scope.published_to:
-        parts.append(f"published {scope.published_from or '…'} to {scope.published_to or '…'}")
-    return short(", ".join(parts), 80)

@@ -8,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from app.bridge import Bridge
-from app.filters import filter_fields, language_name
+from app.filters import filter_fields, filter_words, language_name
 from app.library.bulk import draw_bulk
 from app.state import TabState
-from app.text import counted, size
+from app.text import counted, plain, size
 from engine import Engine
-from engine.documents.model import Document
+from engine.documents.model import Document, DocumentFilter
 from engine.documents.queries import DocumentList, DocumentQuery, Facets, Sort
 
 PAGE = 25
@@ -65,21 +65,31 @@ def _draw_query(bridge: Bridge, state: TabState) -> DocumentQuery:
         )
         order = st.selectbox("Sort by", [*_SORTS], key="list-sort", label_visibility="collapsed", width=220)
         narrowed = replace(state.filter, text="")
-        label = "Filters (on)" if narrowed else "Filters"
-        with st.popover(
-            label, key="list-filters", on_change="rerun", icon=":material/filter_alt:"
-        ) as popover:
+        popover = st.popover("Filters", key="list-filters", on_change="rerun", icon=":material/filter_alt:")
+        with popover:
             if popover.open:
                 facets: Facets = bridge.call(lambda engine: engine.documents.facets())
                 narrowed = filter_fields(facets, narrowed, "list")
-                if st.button("Clear", key="list-clear", icon=":material/filter_alt_off:"):
-                    for name in ("types", "languages", "tags", "statuses", "from", "to"):
-                        st.session_state.pop(f"list-{name}", None)
-                    state.filter = type(narrowed)(text=state.filter.text)
-                    st.rerun(scope="fragment")
+    if narrowed:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(plain(filter_words(narrowed)), width="content")
+            st.button(
+                "Clear filters",
+                key="list-clear",
+                type="tertiary",
+                icon=":material/filter_alt_off:",
+                on_click=_clear,
+                args=(state,),
+            )
     state.filter = replace(narrowed, text=text or "")
     sort, descending = _SORTS[order]
     return DocumentQuery(state.filter, sort, descending, limit=PAGE)
+
+
+def _clear(state: TabState) -> None:
+    state.filter = DocumentFilter(text=state.filter.text)
+    for name in ("types", "languages", "tags", "statuses", "from", "to"):
+        st.session_state.pop(f"list-{name}", None)
 
 
 def _draw_page_choice(bridge: Bridge, query: DocumentQuery) -> tuple[DocumentList, int]:
