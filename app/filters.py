@@ -42,10 +42,20 @@ def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFi
     left, right = st.columns(2)
     with left:
         types = st.multiselect(
-            "Type", _with(facets.types, given.types), given.types, key=f"{key}-types", placeholder="Any"
+            "Type",
+            _with(facets.types, given.types),
+            given.types,
+            key=f"{key}-types",
+            placeholder="Any",
+            select_all=False,
         )
         tags = st.multiselect(
-            "Tag", _with(facets.tags, given.tags), given.tags, key=f"{key}-tags", placeholder="Any"
+            "Tag",
+            _with(facets.tags, given.tags),
+            given.tags,
+            key=f"{key}-tags",
+            placeholder="Any",
+            select_all=False,
         )
         begin = date_field("Published from", given.published_from, f"{key}-from")
     with right:
@@ -56,6 +66,7 @@ def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFi
             format_func=language_name,
             key=f"{key}-languages",
             placeholder="Any",
+            select_all=False,
         )
         statuses = st.multiselect(
             "Status",
@@ -64,6 +75,7 @@ def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFi
             format_func=str.capitalize,
             key=f"{key}-statuses",
             placeholder="Any",
+            select_all=False,
         )
         end = date_field("Published until", given.published_to, f"{key}-to")
     if begin and end and end < begin:

@@ -57,6 +57,7 @@ def _draw_fields(bridge: Bridge, state: TabState) -> None:
         format_func=lambda one: titles.get(one, f"Document {one}"),
         key="scope-documents",
         placeholder="All" if titles else "None found",
+        select_all=False,
     )
     state.scope = replace(filter_fields(facets, state.scope, "scope"), document_ids=tuple(ids))
 
