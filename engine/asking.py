@@ -227,7 +227,13 @@ class Asker:
         self, question: str, retrieval: Retrieval, history: tuple[Exchange, ...]
     ) -> AnswerRequest:
         sources = retrieval.candidates[: self._limits.top_n]
-        request = AnswerRequest(question, detect_language(question), sources, history=history)
+        request = AnswerRequest(
+            question,
+            detect_language(question),
+            sources,
+            history=history,
+            embedder=self._models.get("embedder", ""),
+        )
         if self._tokens is None or not sources:
             return request
         try:

@@ -89,11 +89,11 @@ async def test_events_come_in_order_and_end_with_the_answer(quoting: Engine) -> 
 
 async def test_a_follow_up_is_resolved_against_the_session(quoting: Engine) -> None:
     session = await quoting.sessions.create()
-    await quoting.ask("How are trains booked?", session_id=session.id)
-    answer = await quoting.ask("And meals?", session_id=session.id)
-    assert answer.question == "And meals?"
-    assert answer.standalone_question != answer.question
-    assert any("45 euros" in citation.quote for citation in answer.citations)
+    await quoting.ask("Mức bảo đảm dự thầu là bao nhiêu?", session_id=session.id)
+    answer = await quoting.ask("Thế còn hiệu lực của nó?", session_id=session.id)
+    assert answer.question == "Thế còn hiệu lực của nó?"
+    assert "bảo đảm dự thầu" in answer.standalone_question
+    assert any("120 ngày" in citation.quote for citation in answer.citations)
 
 
 async def test_the_receipt_explains_the_answer(quoting: Engine) -> None:

@@ -28,6 +28,7 @@ class AnswerRequest:
     question_tokens, source_tokens: for choosing sentences by late interaction; None and
         empty where the embedder gives no token vectors. source_tokens follows `sources`.
     history: the session's latest exchanges, oldest first.
+    embedder: name of the one that the scores come from.
     """
 
     question: str
@@ -36,6 +37,7 @@ class AnswerRequest:
     question_tokens: TokenEmbeddings | None = None
     source_tokens: tuple[TokenEmbeddings, ...] = ()
     history: tuple[Exchange, ...] = ()
+    embedder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""The confidence tells what the sources answer from what they do not."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from engine.answering.base import AnswerRequest
+from engine.answering.evidence import ANSWER_THRESHOLD, answerability
+from engine.documents.model import PassageDraft
+
+from ..conftest import OpenEngine
+
+pytestmark = pytest.mark.anyio
+
+
+def test_without_sources_there_is_no_confidence() -> None:
+    assert answerability(AnswerRequest("Anything?", "en", ())) == 0.0
+
+
+async def test_questions_on_other_subjects_are_refused_and_real_ones_answered(
+    open_test_engine: OpenEngine, shared_data: Path
+) -> None:
+    def lines(name: str) -> list[dict[str, str]]:
+        return [json.loads(line) for line in (shared_data / name).read_text(encoding="utf-8").splitlines()]
+
+    records = lines("xquad-vi/corpus.jsonl")[:40]
+    judged = dict(line.split("\t")[:2] for line in (shared_data / "xquad-vi/qrels.tsv").read_text().splitlines()[1:])
+    held = {record["id"] for record in records}
+    own = [query["text"] for query in lines("xquad-vi/queries.jsonl") if judged.get(query["id"]) in held]
+    draw = random.Random(5)
+    own, other = draw.sample(own, 40), [q["text"] for q in draw.sample(lines("cranfield/queries.jsonl"), 40)]
+    async with open_test_engine() as engine:
+        await engine.ingestion.ingest_passages(
+            [(r["id"], [PassageDraft(0, r["text"][:1500], "", 0, len(r["text"][:1500]))]) for r in records]
+        )
+        answered = [(await engine.ask(question)).confidence >= ANSWER_THRESHOLD for question in own]
+        refused = [(await engine.ask(question)).confidence < ANSWER_THRESHOLD for question in other]
+    assert sum(answered) >= 0.85 * len(own)
+    assert sum(refused) >= 0.9 * len(other)
