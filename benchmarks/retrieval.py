@@ -157,10 +157,7 @@ async def recall(engine: Engine, asked: list[str]) -> tuple[float, list[float], 
             graph_ms.append((time.perf_counter() - started) * 1000)
             started = time.perf_counter()
             rows = await db.execute(
-                text(
-                    f"SELECT passage_id FROM {index.table}"
-                    " ORDER BY (embedding <#> :vector) + 0 LIMIT 50"
-                ),
+                text(f"SELECT passage_id FROM {index.table} ORDER BY (embedding <#> :vector) + 0 LIMIT 50"),
                 {"vector": HalfVector(embedding.vector)},
             )
             exact = {passage_id for (passage_id,) in rows}
@@ -211,7 +208,9 @@ async def main() -> None:
             for name, p in ((name, percentiles(spent)) for name, spent in rows.items())
         ],
     )
-    print(f"\n{options.passages:,} passages; HNSW recall@50 against exact: {share:.4f}; {size / 1e9:.2f} GB on disk")
+    print(
+        f"\n{options.passages:,} passages on {size / 1e9:.2f} GB; HNSW recall@50 against exact: {share:.4f}"
+    )
 
 
 async def disk(engine: Engine) -> int:

@@ -28,6 +28,7 @@ import psutil
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.typing import Subprotocol
 
 from benchmarks.tables import ROOT, percentiles, print_table
 from engine.documents.jobs import Upload
@@ -57,7 +58,10 @@ class Tab:
 
     async def open(self) -> None:
         self.socket = await websockets.connect(
-            self.url, subprotocols=["streamlit"], max_size=None, origin=None  # type: ignore[list-item]
+            self.url,
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=None,
+            origin=None,
         )
         message = BackMsg()
         message.rerun_script.query_string = ""
@@ -116,7 +120,9 @@ def serve(home: Path) -> tuple[subprocess.Popen[bytes], str]:
     command = [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port), "--workers", "1"]
     environment = os.environ | {"DOSSIER_HOME": str(home)}
     log = (home / "server.log").open("wb")
-    process = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    process = subprocess.Popen(
+        [*command, "--log-level", "warning"], cwd=ROOT, env=environment, stdout=log, stderr=log
+    )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -173,7 +179,12 @@ def main() -> None:
         ["sessions that ask at once", "p50 ms", "p95 ms", "times one session (p50)"],
         [
             ["1", f"{one['p50']:.0f}", f"{one['p95']:.0f}", "1.0"],
-            [str(options.sessions), f"{many['p50']:.0f}", f"{many['p95']:.0f}", f"{many['p50'] / one['p50']:.1f}"],
+            [
+                str(options.sessions),
+                f"{many['p50']:.0f}",
+                f"{many['p95']:.0f}",
+                f"{many['p50'] / one['p50']:.1f}",
+            ],
         ],
     )
     print(f"\n{len(errors)} errors; server {idle / 1e6:.0f} MB idle, {after / 1e6:.0f} MB after")

@@ -1,7 +1,7 @@
 """Dossier's engine: ask your documents, get answers with evidence.
 
-    async with open_engine() as engine:
-        answer = await engine.ask("How long is a bid valid?")
+async with open_engine() as engine:
+    answer = await engine.ask("How long is a bid valid?")
 """
 
 from __future__ import annotations

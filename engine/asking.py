@@ -98,7 +98,9 @@ class Asker:
         """The reranker of that name, or the default one. Raises BadInput for an unknown name."""
         name = name or self._default_reranker
         if name not in self._rerankers:
-            raise BadInput(f"There is no reranker “{name}”.", hint=f"Choose one of: {', '.join(self._rerankers)}.")
+            raise BadInput(
+                f"There is no reranker “{name}”.", hint=f"Choose one of: {', '.join(self._rerankers)}."
+            )
         return self._rerankers[name]
 
     async def stream(
@@ -150,7 +152,9 @@ class Asker:
                 draft = await self._draft(progress, session_id, filter, mode, reranker, replaces, emit)
             except asyncio.CancelledError:
                 if session_id is not None:
-                    answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode, reranker)
+                    answer = self._finish(
+                        progress, _stopped(progress, self._sources(progress)), trace, mode, reranker
+                    )
                     keeping = self._sessions.add_turn(
                         session_id, answer, mode=mode, filter=filter, replaces=replaces
                     )

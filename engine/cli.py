@@ -124,7 +124,11 @@ def _uploads(path: Path) -> list[Upload]:
 
 def _progress_line(job: Job) -> str:
     done = sum(file.stage in ("done", "unchanged", "replaced", "failed") for file in job.files)
-    active = [f"{f.file_name} {f.stage} {f.done}/{f.total}" for f in job.files if f.stage in ("parsing", "embedding")]
+    active = [
+        f"{f.file_name} {f.stage} {f.done}/{f.total}"
+        for f in job.files
+        if f.stage in ("parsing", "embedding")
+    ]
     return f"{done}/{len(job.files)} files" + (": " + ", ".join(active) if active else "")
 
 

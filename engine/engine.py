@@ -31,7 +31,7 @@ from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders import EmbedderOptions, open_embedder
-from engine.retrieval.embedders.base import Embedder, Embedding
+from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Candidate
 from engine.retrieval.retriever import SEARCHES, Retrieval, Retriever
 from engine.retrieval.vector import VectorIndex
@@ -136,7 +136,9 @@ class Engine:
         question = self._asker.check(question)
         search, _, name = (pipeline or "hybrid+").partition("+")
         if search not in SEARCHES:
-            raise BadInput(f"There is no pipeline “{pipeline}”.", hint="Use bm25, dense or hybrid[+RERANKER].")
+            raise BadInput(
+                f"There is no pipeline “{pipeline}”.", hint="Use bm25, dense or hybrid[+RERANKER]."
+            )
         reranker = self._asker.reranker(name or None) if pipeline is None or name else None
         kept = max(k, self.settings.default_retrieval_k)
         retrieval = await self._retriever.retrieve(
@@ -229,7 +231,11 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         rerankers = _open_rerankers(stack, RerankerParts(retriever.embed_question, tokens))
         sessions = SessionStore(database)
         ingestion = Ingestion(
-            index, documents, embedder, limits=_parsing_limits(settings), concurrency=settings.ingest_concurrency
+            index,
+            documents,
+            embedder,
+            limits=_parsing_limits(settings),
+            concurrency=settings.ingest_concurrency,
         )
         stack.push_async_callback(ingestion.aclose)
 
@@ -250,7 +256,10 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 question_characters=settings.max_question_characters,
                 history_turns=settings.answer_history_turns,
             ),
-            {"embedder": embedder.name, "language_model": settings.openai_model if language_model else "none"},
+            {
+                "embedder": embedder.name,
+                "language_model": settings.openai_model if language_model else "none",
+            },
         )
         asker.reranker(None)  # an unknown default is an error now, not at the first question
 

@@ -52,7 +52,9 @@ async def observe(
             "embedder",
             settings.embedder,
             settings.embedder,
-            f"{waiting} documents are still being embedded; words alone find them until then." if waiting else "",
+            f"{waiting} documents are still being embedded; words alone find them until then."
+            if waiting
+            else "",
         ),
         Feature(
             "reranker",

@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     # where things are
     dossier_home: Path = Field(Path(".dossier"), description="Folder for the embedded database and models")
     database_url: str = Field("", description="PostgreSQL ≥ 15 with pgvector; empty runs the embedded one")
-    database_schema: str = Field("public", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Schema to live in")
+    database_schema: str = Field(
+        "public", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Schema to live in"
+    )
 
     # the pool
     database_pool_size: int = Field(10, ge=1, le=200, description="Connections kept per process")
@@ -46,25 +48,34 @@ class Settings(BaseSettings):
     cache_ttl_retrieval: int = Field(3_600, ge=1, description="Life of a cached retrieval result")
 
     # answering
-    openai_api_key: SecretStr = Field(SecretStr(""), description="Key; with it, answers are written by a model")
+    openai_api_key: SecretStr = Field(
+        SecretStr(""), description="Key; with it, answers are written by a model"
+    )
     openai_base_url: str = Field("", description="An OpenAI-compatible endpoint; empty is OpenAI's own")
     openai_model: str = Field("gpt-4o-mini", description="Language model that writes answers")
     openai_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for the model's next piece")
     openai_max_retries: int = Field(2, ge=0, le=10, description="Repeats of a failed request")
-    answer_threshold: float = Field(-1.0, ge=-1, le=1, description="Confidence below which no answer is given; "
-                                    "-1 takes the measured one")
-    answer_history_turns: int = Field(6, ge=0, le=50, description="Earlier turns that a follow-up may refer to")
+    answer_threshold: float = Field(
+        -1.0, ge=-1, le=1, description="Confidence below which no answer is given; -1 takes the measured one"
+    )
+    answer_history_turns: int = Field(
+        6, ge=0, le=50, description="Earlier turns that a follow-up may refer to"
+    )
 
     # limits
     max_upload_bytes: int = Field(100_000_000, ge=1, description="Largest file")
-    max_uncompressed_bytes: int = Field(500_000_000, ge=1, description="Largest content of an Office file unpacked")
+    max_uncompressed_bytes: int = Field(
+        500_000_000, ge=1, description="Largest content of an Office file unpacked"
+    )
     max_text_characters: int = Field(20_000_000, ge=1, description="Longest text of one document")
     max_pages: int = Field(5_000, ge=1, description="Most pages, slides or sheets")
     max_table_columns: int = Field(500, ge=1, description="Widest table")
     max_table_rows: int = Field(200_000, ge=1, description="Longest table")
     max_question_characters: int = Field(4_000, ge=1, description="Longest question")
     parse_timeout_seconds: float = Field(120.0, gt=0, description="Longest parsing of one file")
-    parse_memory_bytes: int = Field(2_000_000_000, ge=200_000_000, description="Memory of one parsing process")
+    parse_memory_bytes: int = Field(
+        2_000_000_000, ge=200_000_000, description="Memory of one parsing process"
+    )
     ingest_concurrency: int = Field(2, ge=1, le=32, description="Files ingested at once")
     delete_grace_seconds: int = Field(86_400, ge=0, description="How long a deletion can be undone")
 

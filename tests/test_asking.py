@@ -65,7 +65,9 @@ async def test_without_a_language_model_the_answer_is_quotes(quoting: Engine) ->
     assert answer.sources[citation.number - 1].passage == citation.passage
 
 
-@pytest.mark.parametrize("question", ["Mức bảo đảm dự thầu là bao nhiêu?", "muc bao dam du thau la bao nhieu"])
+@pytest.mark.parametrize(
+    "question", ["Mức bảo đảm dự thầu là bao nhiêu?", "muc bao dam du thau la bao nhieu"]
+)
 async def test_vietnamese_with_and_without_diacritics(quoting: Engine, question: str) -> None:
     answer = await quoting.ask(question)
     assert "2% giá gói thầu" in answer.citations[0].quote
@@ -159,7 +161,9 @@ async def test_unknown_names_are_refused_with_the_known_ones(quoting: Engine) ->
         await quoting.ask("meals?", session_id=uuid4())
 
 
-async def test_a_written_answer_cites_and_is_kept_with_its_tokens(writing: Engine, server: OpenAIServer) -> None:
+async def test_a_written_answer_cites_and_is_kept_with_its_tokens(
+    writing: Engine, server: OpenAIServer
+) -> None:
     server.script(Reply("Meals abroad are refunded up to 45 euros a day [1]. See also [99]."))
     session = await writing.sessions.create()
     answer = await writing.ask("How much is refunded for meals abroad?", session_id=session.id)
@@ -223,7 +227,9 @@ async def test_stopping_keeps_what_was_written_and_stops_the_model(
     assert not turn.answer.complete
 
 
-async def test_stopping_before_the_first_word_keeps_the_question(writing: Engine, server: OpenAIServer) -> None:
+async def test_stopping_before_the_first_word_keeps_the_question(
+    writing: Engine, server: OpenAIServer
+) -> None:
     server.script(Reply("late", delay_first=30))
     session = await writing.sessions.create()
     asking = asyncio.create_task(writing.ask("How are trains booked?", session_id=session.id))

@@ -61,7 +61,10 @@ def test_json_is_one_object_and_nothing_else(run: Run) -> None:
     assert answer["citations"][0]["quote"] == "The gate closes at nine in the evening."
     found = parsed(run("search", "hoi dong co may thanh vien", "--k", "1", "--json"))
     assert [c["passage"]["document_title"] for c in found["candidates"]] == ["Quy chế"]
-    assert {feature["name"] for feature in parsed(run("features", "--json"))["features"]} >= {"database", "embedder"}
+    assert {feature["name"] for feature in parsed(run("features", "--json"))["features"]} >= {
+        "database",
+        "embedder",
+    }
 
 
 def test_ingesting_again_is_a_no_op(run: Run) -> None:
@@ -96,9 +99,13 @@ def test_evaluate_reports_every_pipeline_and_leaves_the_corpus_alone(run: Run, t
         {"id": f"q{n}", "text": question, "answers": [facts[n].split()[-1].strip(".")], "answerable": True}
         for n, question in enumerate(questions)
     ]
-    queries.append({"id": "q9", "text": "What is the weight of the moon?", "answers": [], "answerable": False})
+    queries.append(
+        {"id": "q9", "text": "What is the weight of the moon?", "answers": [], "answerable": False}
+    )
     (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
-    (tmp_path / "qrels.tsv").write_text("query-id\tdoc-id\tscore\n" + "".join(f"q{n}\td{n}\t1\n" for n in range(3)))
+    (tmp_path / "qrels.tsv").write_text(
+        "query-id\tdoc-id\tscore\n" + "".join(f"q{n}\td{n}\t1\n" for n in range(3))
+    )
     report = parsed(run("evaluate", str(tmp_path), "--json"))
     assert list(report["pipelines"]) == ["bm25", "dense", "hybrid", "hybrid+built-in"]
     for figures in report["pipelines"].values():

@@ -45,7 +45,9 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_read_somewhere(name: str) -> None:
-    sources = [p for folder in ("engine", "app") for p in (ROOT / folder).rglob("*.py") if p.name != "settings.py"]
+    sources = [
+        p for folder in ("engine", "app") for p in (ROOT / folder).rglob("*.py") if p.name != "settings.py"
+    ]
     assert any(f".{name}" in path.read_text(encoding="utf-8") for path in sources)
 
 

@@ -42,7 +42,9 @@ def answerability(request: AnswerRequest) -> float:
         return _logistic(weight * coverage + intercept)
     interaction = float(late_interaction_scores(request.question_tokens, request.source_tokens).max())
     of_cosine, of_interaction, of_coverage, intercept = fitted
-    return _logistic(of_cosine * max(cosines) + of_interaction * interaction + of_coverage * coverage + intercept)
+    return _logistic(
+        of_cosine * max(cosines) + of_interaction * interaction + of_coverage * coverage + intercept
+    )
 
 
 def _share(terms: set[str], found: Iterable[str], fold: bool) -> float:

@@ -35,7 +35,9 @@ class SessionStore:
         """A new, empty session. Without a title, its first question becomes it."""
         async with self._database.write() as db:
             row = await db.execute(
-                insert(sessions).values(id=uuid4(), title=_title(title)).returning(*sessions.c, literal(0).label("turn_count"))
+                insert(sessions)
+                .values(id=uuid4(), title=_title(title))
+                .returning(*sessions.c, literal(0).label("turn_count"))
             )
             return _session(row.one())
 
@@ -131,7 +133,9 @@ class SessionStore:
                         turns.c.session_id == session_id, turns.c.position >= place.scalar_subquery()
                     )
                 )
-            last = select(func.coalesce(func.max(turns.c.position), -1)).where(turns.c.session_id == session_id)
+            last = select(func.coalesce(func.max(turns.c.position), -1)).where(
+                turns.c.session_id == session_id
+            )
             added = await db.execute(
                 insert(turns)
                 .values(

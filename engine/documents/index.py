@@ -95,7 +95,9 @@ class DocumentIndex:
             else:
                 document_id = before.id
                 removed = (before.passage_count, await self._empty(db, document_id))
-                await self._update(db, prepared, before.edited, before.version + (0 if same else 1), document_id)
+                await self._update(
+                    db, prepared, before.edited, before.version + (0 if same else 1), document_id
+                )
             if not same:
                 await self._store_file(db, document_id, prepared.content)
             await self._store_outline(db, document_id, prepared.outline)
@@ -155,7 +157,12 @@ class DocumentIndex:
         return int(row.scalar_one())
 
     async def _update(
-        self, db: AsyncConnection, prepared: PreparedDocument, edited: Sequence[str], version: int, document_id: int
+        self,
+        db: AsyncConnection,
+        prepared: PreparedDocument,
+        edited: Sequence[str],
+        version: int,
+        document_id: int,
     ) -> None:
         guessed = _metadata(prepared.metadata, edited)
         await db.execute(
@@ -201,9 +208,7 @@ class DocumentIndex:
         self, db: AsyncConnection, document_id: int, given: Sequence[IndexedPassage]
     ) -> list[int]:
         reserved = await db.execute(
-            text(
-                "SELECT nextval(pg_get_serial_sequence('passages', 'id')) FROM generate_series(1, :n)"
-            ),
+            text("SELECT nextval(pg_get_serial_sequence('passages', 'id')) FROM generate_series(1, :n)"),
             {"n": len(given)},
         )
         ids = [int(passage_id) for (passage_id,) in reserved]

@@ -122,7 +122,9 @@ class Ingestion:
 
     def _find(self, job_id: UUID) -> _Running:
         if job_id not in self._jobs:
-            raise NotFound("There is no such upload any more.", hint="The documents list shows what was stored.")
+            raise NotFound(
+                "There is no such upload any more.", hint="The documents list shows what was stored."
+            )
         return self._jobs[job_id]
 
     def _start(self, names: list[str], work: Callable[[int, Report], Awaitable[FileProgress]]) -> Job:
@@ -136,7 +138,9 @@ class Ingestion:
     async def _run(self, running: _Running, work: Callable[[int, Report], Awaitable[FileProgress]]) -> None:
         async def one(position: int) -> None:
             def report(stage: FileStage, done: int, total: int) -> None:
-                running.files[position] = replace(running.files[position], stage=stage, done=done, total=total)
+                running.files[position] = replace(
+                    running.files[position], stage=stage, done=done, total=total
+                )
 
             try:
                 async with self._slots:
@@ -166,7 +170,9 @@ class Ingestion:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(*tasks, return_exceptions=True)
             running.files = [
-                file if file.stage in ("done", "unchanged", "replaced", "failed") else replace(file, stage="cancelled")
+                file
+                if file.stage in ("done", "unchanged", "replaced", "failed")
+                else replace(file, stage="cancelled")
                 for file in running.files
             ]
 
@@ -245,7 +251,9 @@ class Ingestion:
 
     async def _read(self, content: bytes | Path, file_name: str) -> bytes:
         largest = self._limits.max_file_bytes
-        size = len(content) if isinstance(content, bytes) else await asyncio.to_thread(_size, content, file_name)
+        size = (
+            len(content) if isinstance(content, bytes) else await asyncio.to_thread(_size, content, file_name)
+        )
         if size > largest:
             raise UnreadableFile(
                 file_name,

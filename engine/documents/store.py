@@ -76,7 +76,9 @@ class DocumentStore:
         """How many documents there are."""
         living = documents.c.deleted_at.is_(None)
         async with self._database.read() as db:
-            return int((await db.execute(select(func.count()).select_from(documents).where(living))).scalar_one())
+            return int(
+                (await db.execute(select(func.count()).select_from(documents).where(living))).scalar_one()
+            )
 
     async def get(self, document_id: int) -> Document:
         """One document. Raises NotFound; a deleted one is not found."""
@@ -119,9 +121,7 @@ class DocumentStore:
 
     async def load_passages(self, db: AsyncConnection, ids: Sequence[int]) -> dict[int, Passage]:
         """Passages by id; those whose document is gone or deleted are left out."""
-        statement = _select_passages().where(
-            passages.c.id.in_(ids), documents.c.deleted_at.is_(None)
-        )
+        statement = _select_passages().where(passages.c.id.in_(ids), documents.c.deleted_at.is_(None))
         return {row.id: _passage(row) for row in await db.execute(statement)}
 
     async def outline(self, document_id: int) -> tuple[OutlineEntry, ...]:
@@ -140,7 +140,9 @@ class DocumentStore:
         if not title:
             raise BadInput("A document needs a title.")
         if metadata.status not in STATUSES:
-            raise BadInput(f"“{metadata.status}” is no status.", hint=f"Choose one of: {', '.join(STATUSES)}.")
+            raise BadInput(
+                f"“{metadata.status}” is no status.", hint=f"Choose one of: {', '.join(STATUSES)}."
+            )
         if metadata.superseded_by == document_id:
             raise BadInput("A document cannot supersede itself.")
         if metadata.effective_on and metadata.expires_on and metadata.expires_on < metadata.effective_on:
@@ -250,7 +252,9 @@ class DocumentStore:
             for column in (documents.c.type, documents.c.language, tag):
                 grouped = select(column.label("value")).where(living).subquery()
                 rows = await db.execute(
-                    select(grouped.c.value).group_by(grouped.c.value).order_by(func.count().desc(), grouped.c.value)
+                    select(grouped.c.value)
+                    .group_by(grouped.c.value)
+                    .order_by(func.count().desc(), grouped.c.value)
                 )
                 values.append(tuple(value for (value,) in rows))
         return Facets(*values)
@@ -341,7 +345,9 @@ def _document(row: Row[Any]) -> Document:
         size_bytes=row.size_bytes,
         page_count=row.page_count,
         passage_count=row.passage_count,
-        metadata=Metadata(**{name: getattr(row, name) for name in _METADATA if name != "tags"}, tags=tuple(row.tags)),
+        metadata=Metadata(
+            **{name: getattr(row, name) for name in _METADATA if name != "tags"}, tags=tuple(row.tags)
+        ),
         created_at=row.created_at,
         updated_at=row.updated_at,
         deleted_at=row.deleted_at,

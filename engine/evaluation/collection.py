@@ -52,7 +52,10 @@ def read_collection(folder: Path, limit: int | None = None) -> TestCollection:
     )
     queries = tuple(
         Query(
-            _string(line, "id"), _string(line, "text"), tuple(line.get("answers") or ()), line.get("answerable")
+            _string(line, "id"),
+            _string(line, "text"),
+            tuple(line.get("answers") or ()),
+            line.get("answerable"),
         )
         for line in _lines(folder / "queries.jsonl")
     )

@@ -60,7 +60,11 @@ def gather_tokens(
     if not parts:
         return TokenEmbeddings(np.zeros((0, 0), np.float32), np.zeros((0, 2), np.int32))
     spans = np.concatenate(
-        [tokens.spans + start for (start, _), tokens in zip(units, embedded, strict=True) if len(tokens.spans)]
+        [
+            tokens.spans + start
+            for (start, _), tokens in zip(units, embedded, strict=True)
+            if len(tokens.spans)
+        ]
     )
     vectors = np.concatenate([tokens.vectors for tokens in parts])
     worded = np.array([any(c.isalnum() for c in text[start:end]) for start, end in spans.tolist()])

@@ -46,7 +46,9 @@ class PassageTokens:
         known = {p.id: self._recent.get((p.id, p.content_hash)) for p in passages}
         if wanted := [p.id for p in passages if known[p.id] is None]:
             async with self._database.read() as db:
-                known |= {i: decode_tokens(packed) for i, packed in (await self._vectors.tokens(db, wanted)).items()}
+                known |= {
+                    i: decode_tokens(packed) for i, packed in (await self._vectors.tokens(db, wanted)).items()
+                }
         if absent := [p for p in passages if known[p.id] is None]:
             made = await token_vectors([p.text for p in absent], self._embedder)
             known |= {p.id: tokens for p, tokens in zip(absent, made, strict=True)}

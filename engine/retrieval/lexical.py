@@ -205,7 +205,8 @@ async def _scored(
             " CAST(:idf AS float8[])) AS t (term_id, term_group, idf))"
             " SELECT passage_id,"
             f" sum(idf * frequency * {K1 + 1} / (frequency + {K1} * ({1 - B} + {B} * length / :mean_length)))"
-            f" AS score FROM ({found}) AS found GROUP BY passage_id ORDER BY score DESC, passage_id LIMIT :limit"
+            f" AS score FROM ({found}) AS found GROUP BY passage_id"
+            " ORDER BY score DESC, passage_id LIMIT :limit"
         ),
         values,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -97,7 +97,15 @@ class Retriever:
         entering("searching")
         async with self._database.read() as db:
             scope = await resolve_scope(db, filter)
-        key = (phrasings, filter, k, search, self._embedder.name, reranker and reranker.name, scope.generation)
+        key = (
+            phrasings,
+            filter,
+            k,
+            search,
+            self._embedder.name,
+            reranker and reranker.name,
+            scope.generation,
+        )
         return await self._results.get(
             key, lambda: self._retrieve(phrasings, scope, reranker, k, search, entering)
         )
@@ -127,7 +135,9 @@ class Retriever:
                     for phrasing, embedding in zip(phrasings, embeddings, strict=True)
                 ]
                 scores = _merge(found)
-                best = sorted(scores, key=lambda i: -scores[i][2])[: max(k, reranker.depth if reranker else 0)]
+                best = sorted(scores, key=lambda i: -scores[i][2])[
+                    : max(k, reranker.depth if reranker else 0)
+                ]
                 passages = await self._documents.load_passages(db, best)
         candidates = [
             Candidate(passages[i], lexical=a, dense=b, fused=c, reranked=None, score=c)
@@ -185,9 +195,7 @@ async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reran
     head, tail = ordered[: reranker.depth], ordered[reranker.depth :]
     own = await reranker.score(question, [c.passage for c in head])
     combined = combine([c.fused for c in head], own)
-    head = [
-        replace(c, reranked=r, score=score) for c, r, score in zip(head, own, combined, strict=True)
-    ]
+    head = [replace(c, reranked=r, score=score) for c, r, score in zip(head, own, combined, strict=True)]
     floor = min((c.score for c in head), default=0.0)
     top = max((c.score for c in tail), default=0.0)
     return head + [replace(c, score=c.score - max(0.0, top - floor)) for c in tail]

@@ -67,9 +67,7 @@ async def resolve_scope(db: AsyncConnection, filter: DocumentFilter) -> Scope:
     deleted = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
     statement: Select[Any] = select(corpus, deleted.scalar_subquery().label("deleted"))
     if filter:
-        allowed = (
-            select(documents.c.id, documents.c.passage_count).where(conditions(filter)).cte("allowed")
-        )
+        allowed = select(documents.c.id, documents.c.passage_count).where(conditions(filter)).cte("allowed")
         statement = statement.add_columns(
             select(func.array_agg(allowed.c.id)).scalar_subquery().label("allowed"),
             select(func.sum(allowed.c.passage_count)).scalar_subquery().label("allowed_passages"),

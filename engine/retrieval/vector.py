@@ -62,14 +62,14 @@ class VectorIndex:
         self, db: AsyncConnection, document_id: int, rows: Iterable[tuple[int, Vector, bytes | None]]
     ) -> None:
         """Store (passage id, vector, packed token vectors) of one document's passages."""
-        records = [(passage_id, document_id, HalfVector(vector), tokens) for passage_id, vector, tokens in rows]
+        records = [
+            (passage_id, document_id, HalfVector(vector), tokens) for passage_id, vector, tokens in rows
+        ]
         await (await driver(db)).copy_records_to_table(
             self.table, records=records, columns=["passage_id", "document_id", "embedding", "tokens"]
         )
 
-    async def search(
-        self, db: AsyncConnection, vector: Vector, scope: Scope, limit: int
-    ) -> dict[int, float]:
+    async def search(self, db: AsyncConnection, vector: Vector, scope: Scope, limit: int) -> dict[int, float]:
         """The `limit` nearest passages: passage id → cosine similarity, best first."""
         if scope.empty:
             return {}

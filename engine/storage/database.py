@@ -67,24 +67,20 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction that is rolled back in the end."""
-        async with _translated():
-            async with self._connect() as db:
-                yield db
+        async with _translated(), self._connect() as db:
+            yield db
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction that is committed unless an error leaves the block."""
-        async with _translated():
-            async with self._connect() as db:
-                async with db.begin():
-                    yield db
+        async with _translated(), self._connect() as db, db.begin():
+            yield db
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:
         """A connection outside any transaction, for statements that refuse one (VACUUM)."""
-        async with _translated():
-            async with self._connect() as db:
-                yield await db.execution_options(isolation_level="AUTOCOMMIT")
+        async with _translated(), self._connect() as db:
+            yield await db.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AsyncConnection]:
@@ -142,4 +138,6 @@ async def _translated() -> AsyncIterator[None]:
 
 
 def _unreachable() -> DatabaseUnavailable:
-    return DatabaseUnavailable("The database does not answer.", hint="It is tried again with the next request.")
+    return DatabaseUnavailable(
+        "The database does not answer.", hint="It is tried again with the next request."
+    )

@@ -31,7 +31,8 @@ async def migrate(database: Database) -> None:
         available = await db.execute(text("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"))
         if available.first() is None:
             raise DatabaseUnavailable(
-                "This PostgreSQL has no pgvector.", hint="Install the extension on the server (pgvector ≥ 0.8)."
+                "This PostgreSQL has no pgvector.",
+                hint="Install the extension on the server (pgvector ≥ 0.8).",
             )
         await db.execute(text("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public"))
         await db.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{database.schema}"'))

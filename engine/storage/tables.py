@@ -63,7 +63,12 @@ documents = Table(
     Column("deleted_at", DateTime(timezone=True)),
     CheckConstraint("status in ('active', 'draft', 'superseded', 'expired')", name="documents_status"),
 )
-Index("documents_file_name", documents.c.file_name, unique=True, postgresql_where=documents.c.deleted_at.is_(None))
+Index(
+    "documents_file_name",
+    documents.c.file_name,
+    unique=True,
+    postgresql_where=documents.c.deleted_at.is_(None),
+)
 Index("documents_content_hash", documents.c.content_hash)
 Index("documents_updated_at", documents.c.updated_at)
 Index("documents_deleted_at", documents.c.deleted_at, postgresql_where=documents.c.deleted_at.is_not(None))

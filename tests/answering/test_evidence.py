@@ -28,7 +28,9 @@ async def test_questions_on_other_subjects_are_refused_and_real_ones_answered(
         return [json.loads(line) for line in (shared_data / name).read_text(encoding="utf-8").splitlines()]
 
     records = lines("xquad-vi/corpus.jsonl")[:40]
-    judged = dict(line.split("\t")[:2] for line in (shared_data / "xquad-vi/qrels.tsv").read_text().splitlines()[1:])
+    judged = dict(
+        line.split("\t")[:2] for line in (shared_data / "xquad-vi/qrels.tsv").read_text().splitlines()[1:]
+    )
     held = {record["id"] for record in records}
     own = [query["text"] for query in lines("xquad-vi/queries.jsonl") if judged.get(query["id"]) in held]
     draw = random.Random(5)

@@ -48,7 +48,7 @@ class Tab:
         assert self.complaints == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is open, this thread can run no loop for other tests
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:

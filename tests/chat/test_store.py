@@ -17,9 +17,7 @@ from engine.retrieval.model import Candidate
 pytestmark = pytest.mark.anyio
 
 TEXT = "Bảo đảm dự thầu là 3%. Hiệu lực 180 ngày."
-PASSAGE = Passage(
-    1, 1, "Luật Đấu thầu", "docx", "active", 1, 0, TEXT, "Điều 14", "", 3, 0, len(TEXT), "hash"
-)
+PASSAGE = Passage(1, 1, "Luật Đấu thầu", "docx", "active", 1, 0, TEXT, "Điều 14", "", 3, 0, len(TEXT), "hash")
 
 
 def answer(question: str, text: str = "Bảo đảm dự thầu là 3%. [1]") -> Answer:

@@ -142,7 +142,9 @@ async def test_documents_of_another_embedder_are_embedded_anew(open_test_engine:
         assert len(await engine.search("what is the limit", pipeline="dense")) == 1
 
 
-def test_a_killed_ingestion_leaves_what_was_committed_and_nothing_half_done(tmp_path: Path, home: Path) -> None:
+def test_a_killed_ingestion_leaves_what_was_committed_and_nothing_half_done(
+    tmp_path: Path, home: Path
+) -> None:
     """SIGKILL in mid-ingestion, with the database of its own that the app then starts again."""
     own = tmp_path / "home"
     own.mkdir()

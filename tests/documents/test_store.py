@@ -20,7 +20,8 @@ pytestmark = pytest.mark.anyio
 
 FILES = {
     "quy-chế.md": "# Quy chế mua sắm\n\n## Điều 1. Phạm vi\n\nQuy chế này áp dụng cho mọi đơn vị.\n",
-    "travel.md": "# Travel policy\n\n## Booking\n\nFlights are booked ten days ahead.\n\n## Meals\n\nForty euros a day.\n",
+    "travel.md": "# Travel policy\n\n## Booking\n\nFlights are booked ten days ahead.\n\n"
+    "## Meals\n\nForty euros a day.\n",
     "notes.txt": "The office closes at six in the evening, and the alarm is set by the last to leave.\n",
 }
 
@@ -135,7 +136,9 @@ async def test_filters_hold_inside_the_search(stocked: Engine) -> None:
 
 async def test_a_document_in_force_comes_before_its_superseded_twin(stocked: Engine) -> None:
     text = "# Parking\n\nParking costs {} euros a month in the north garage.\n"
-    await ingest(stocked, {"parking-2024.md": text.format("twenty"), "parking-2025.md": text.format("thirty")})
+    await ingest(
+        stocked, {"parking-2024.md": text.format("twenty"), "parking-2025.md": text.format("thirty")}
+    )
     old, new = await named(stocked, "parking-2024.md"), await named(stocked, "parking-2025.md")
     await stocked.documents.update(old.id, replace(old.metadata, status="superseded", superseded_by=new.id))
     found = await stocked.search("what does parking cost a month")

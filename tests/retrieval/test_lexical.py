@@ -56,10 +56,17 @@ async def test_words_find_their_passage(corpus: Engine, question: str, expected:
     assert await best(corpus, question) == TEXTS[expected]
 
 
-async def test_scores_are_those_of_a_reference_library(open_test_engine: OpenEngine, shared_data: Path) -> None:
+async def test_scores_are_those_of_a_reference_library(
+    open_test_engine: OpenEngine, shared_data: Path
+) -> None:
     """Every score of bm25s, with the same analysis, on real paragraphs."""
-    records = [json.loads(line) for line in (shared_data / "xquad-vi/corpus.jsonl").read_text().splitlines()[:40]]
-    queries = [json.loads(line)["text"] for line in (shared_data / "xquad-vi/queries.jsonl").read_text().splitlines()[:40]]
+    records = [
+        json.loads(line) for line in (shared_data / "xquad-vi/corpus.jsonl").read_text().splitlines()[:40]
+    ]
+    queries = [
+        json.loads(line)["text"]
+        for line in (shared_data / "xquad-vi/queries.jsonl").read_text().splitlines()[:40]
+    ]
     async with open_test_engine() as engine:
         await engine.ingestion.ingest_passages([(record["id"], _whole(record["text"])) for record in records])
         texts = {}

@@ -32,7 +32,9 @@ async def corpus(open_test_engine: OpenEngine) -> AsyncIterator[Engine]:
         index = DocumentIndex(engine.database, engine.vectors)
         for number in range(DOCUMENTS):
             passages = [
-                IndexedPassage(PassageDraft(i, f"passage {i}", "", 10 * i, 10 * i + 9), vector, None, [f"t{i}"])
+                IndexedPassage(
+                    PassageDraft(i, f"passage {i}", "", 10 * i, 10 * i + 9), vector, None, [f"t{i}"]
+                )
                 for i, vector in enumerate(vectors(number, PER_DOCUMENT))
             ]
             language = "vi" if number % 10 == 0 else "en"

@@ -20,9 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 def database(url: str) -> Database:
-    return Database(
-        url, schema="public", pool_size=2, pool_timeout_seconds=2, statement_timeout_seconds=10
-    )
+    return Database(url, schema="public", pool_size=2, pool_timeout_seconds=2, statement_timeout_seconds=10)
 
 
 def postmaster(folder: Path) -> int:

@@ -36,7 +36,11 @@ async def test_the_migrations_make_the_tables_that_the_code_describes(database_u
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return [difference for difference in compare_metadata(context, metadata) if "alembic_version" not in str(difference)]
+        return [
+            difference
+            for difference in compare_metadata(context, metadata)
+            if "alembic_version" not in str(difference)
+        ]
 
     async with pool.read() as db:
         assert await db.run_sync(differences) == []

@@ -105,7 +105,7 @@ async def test_cancelling_kills_the_process() -> None:
 async def _started() -> psutil.Process:
     """The parsing process, once it is there."""
     async with asyncio.timeout(10):
-        while not (found := _parsers()):  # noqa: ASYNC110 (another process tells nothing)
+        while not (found := _parsers()):
             await asyncio.sleep(0.01)
     return found[0]
 

@@ -47,9 +47,7 @@ def upgrade() -> None:
         _now("created_at"),
         _now("updated_at"),
         sa.Column("deleted_at", sa.DateTime(timezone=True)),
-        sa.CheckConstraint(
-            "status in ('active', 'draft', 'superseded', 'expired')", name="documents_status"
-        ),
+        sa.CheckConstraint("status in ('active', 'draft', 'superseded', 'expired')", name="documents_status"),
     )
     living = sa.text("deleted_at IS NULL")
     deleted = sa.text("deleted_at IS NOT NULL")
@@ -164,6 +162,16 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in reversed(
-        ("documents", "file_chunks", "passages", "headings", "terms", "postings", "corpus", "sessions", "turns")
+        (
+            "documents",
+            "file_chunks",
+            "passages",
+            "headings",
+            "terms",
+            "postings",
+            "corpus",
+            "sessions",
+            "turns",
+        )
     ):
         op.drop_table(table)
