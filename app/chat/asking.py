@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.bridge import Bridge
 from app.chat.markup import answer_html
 from app.chat.turns import draw_question, draw_turn
 from app.messages import show_error
 from app.scrolling import scroll_to
-from app.state import Ask, TabState
+from app.state import Ask, TabState, tab_state
 from engine.answering.model import Answered, AnswerKind, AnswerText, Stage
 from engine.chat.model import Turn
 from engine.errors import DossierError
@@ -57,7 +58,7 @@ def ask_and_show(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) ->
     if turn is not None:
         writing.empty()
         with finished:
-            draw_turn(bridge, turn, last=True)
+            draw_turn(bridge, turn, last=True, fresh=True)
 
 
 def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn | None:
@@ -66,6 +67,60 @@ def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn
         scroll_to(".st-key-latest", f"{session_id} {time.time()}")
     with talk:
         draw_question(ask.question)
+        progress = _Progress(state, ask, "generated" if bridge.language_model else "quotes")
+    events = bridge.follow(
+        lambda engine: engine.stream(
+            ask.question, session_id=session_id, filter=state.scope, mode=state.mode, replaces=ask.replaces
+        )
+    )
+    with closing(events):
+        try:
+            for event in events:
+                if isinstance(event, Answered):
+                    return _turn(event, session_id, state)
+                progress.note(event)
+        except DossierError as error:
+            show_error(error)
+            st.button("Try again", key="try-again", on_click=state.put, args=(ask,))
+    return None
+
+
+class _Progress:
+    """What is shown while an answer is written. A quick one is not worth drawing any of it."""
+
+    def __init__(self, state: TabState, ask: Ask, kind: AnswerKind) -> None:
+        self._state, self._ask, self._kind = state, ask, kind
+        self._place = st.empty()
+        self._stage: DeltaGenerator | None = None
+        self._written: DeltaGenerator | None = None
+        self._began = self._drawn = time.monotonic()
+        self._doing, self._text = "", ""
+        self._shown: tuple[str, str] = ("", "")
+
+    def note(self, event: Stage | AnswerText | None) -> None:
+        """Take an event in; every moment is also a place where Stop takes hold."""
+        if isinstance(event, Stage):
+            self._doing = _STAGES.get(event.name, event.name)
+        elif isinstance(event, AnswerText):
+            self._text += event.text
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_SECONDS:
+            self._drawn = now
+            tab_state()  # Streamlit looks for a Stop whenever the session's state is read
+            self._draw(_stage_html(self._doing, now - self._began))
+
+    def _draw(self, stage: str) -> None:
+        if self._stage is None or self._written is None:
+            with self._place.container():
+                self._stage, self._written = self._draw_controls()
+        shown_stage, shown_text = self._shown
+        if stage != shown_stage:
+            self._stage.html(stage)
+        if self._text != shown_text:
+            self._written.html(answer_html(self._text, self._kind))
+        self._shown = (stage, self._text)
+
+    def _draw_controls(self) -> tuple[DeltaGenerator, DeltaGenerator]:
         # The style sheet shows the first of these while the script runs, the second once it is stopped.
         with st.container(key="working", horizontal=True, vertical_alignment="center"):
             stage = st.empty()
@@ -78,39 +133,11 @@ def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn
                 key="ask-again",
                 type="tertiary",
                 icon=":material/refresh:",
-                on_click=state.put,
-                args=(ask,),
+                on_click=self._state.put,
+                args=(self._ask,),
             )
             st.button("Go on", key="go-on", type="tertiary")
-    events = bridge.follow(
-        lambda engine: engine.stream(
-            ask.question, session_id=session_id, filter=state.scope, mode=state.mode, replaces=ask.replaces
-        )
-    )
-    began = drawn = time.monotonic()
-    doing, text = "", ""
-    kind: AnswerKind = "generated" if bridge.language_model else "quotes"
-    with closing(events):
-        try:
-            for event in events:
-                if isinstance(event, Answered):
-                    return _turn(event, session_id, state)
-                if isinstance(event, Stage):
-                    doing = _STAGES.get(event.name, event.name)
-                elif isinstance(event, AnswerText):
-                    text += event.text
-                now = time.monotonic()
-                if now - drawn < _REDRAW_SECONDS:
-                    continue
-                # Drawing is also where Stop takes hold; the bridge lets us come by here every moment.
-                drawn = now
-                stage.html(_stage_html(doing, now - began))
-                if text:
-                    written.html(answer_html(text, kind))
-        except DossierError as error:
-            show_error(error)
-            st.button("Try again", key="try-again", on_click=state.put, args=(ask,))
-    return None
+        return stage, written
 
 
 def _stage_html(doing: str, seconds: float) -> str:

@@ -14,22 +14,28 @@ _EXPLAINED = "Fast searches once. Balanced tries several phrasings; thorough als
 
 def draw_composer(bridge: Bridge, state: TabState) -> Ask | None:
     """Returns what is to be asked in this run, from the box or from a button pressed before."""
-    with st.bottom, st.container(key="composer", gap=None):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            draw_scope(bridge, state)
-            if bridge.language_model:
-                state.mode = st.segmented_control(
-                    "Mode",
-                    MODES,
-                    default=state.mode,
-                    required=True,
-                    format_func=str.capitalize,
-                    key="mode",
-                    label_visibility="collapsed",
-                    help=_EXPLAINED,
-                )
+    with st.bottom:
+        _draw_choices(bridge, state)
         question = st.chat_input("Ask your documents", key="question", submit_mode="stop")
     if isinstance(question, str) and question.strip():
         state.ask, state.editing = None, None
         return Ask(question)
     return state.take_ask()
+
+
+@st.fragment  # so that choosing does not interrupt an answer
+def _draw_choices(bridge: Bridge, state: TabState) -> None:
+    with st.container(key="choices", horizontal=True, vertical_alignment="center", gap="small"):
+        draw_scope(bridge, state)
+        if bridge.language_model:
+            st.space("stretch")
+            state.mode = st.segmented_control(
+                "Mode",
+                MODES,
+                default=state.mode,
+                required=True,
+                format_func=str.capitalize,
+                key="mode",
+                label_visibility="collapsed",
+                help=_EXPLAINED,
+            )

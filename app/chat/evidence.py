@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import streamlit as st
 
 from app.bridge import Bridge, get_bridge
@@ -10,7 +13,7 @@ from app.navigation import DOCUMENTS
 from app.text import escape, marked, short
 from engine import Engine
 from engine.answering.model import Answer
-from engine.documents.model import Document, Passage
+from engine.documents.model import Passage, Status
 from engine.documents.page_images import PageImage
 from engine.errors import NotFound
 
@@ -18,16 +21,19 @@ _BEFORE, _AFTER = 180, 400  # characters shown of the neighbouring passages
 _STATUS = {"draft": "Draft", "superseded": "Superseded", "expired": "Expired"}
 
 
-def draw_evidence(bridge: Bridge, answer: Answer, turn_id: int, number: int, *, chosen: bool) -> None:
-    """Source `number` of an answer; the page of a PDF is drawn at once where the reader chose it."""
+def draw_evidence(bridge: Bridge | None, answer: Answer, turn_id: int, number: int, *, chosen: bool) -> None:
+    """Source `number` of an answer; the page of a PDF is drawn at once where the reader chose it.
+
+    With a bridge its document is looked up, for what has become of it and what stands around.
+    """
     passage = answer.sources[number - 1].passage
     spans = [(c.start, c.end) for c in answer.citations if c.number == number]
-    document, around = bridge.call(lambda engine: _look_up(engine, passage))
+    seen = bridge.call(lambda engine: _look_up(engine, passage)) if bridge else _Seen.as_answered(passage)
     with st.container(key=f"evidence-{turn_id}", gap="small"):
-        st.html(_head(number, passage, document) + _body(passage, around, spans))
-        if document is None:
+        st.html(_head(number, passage, seen) + _body(passage, seen.around, spans))
+        if seen.gone:
             return
-        if passage.document_type == "pdf" and passage.page and document.version == passage.document_version:
+        if passage.document_type == "pdf" and passage.page and not seen.note:
             asked = chosen or st.button(
                 f"Show page {passage.page}", key=f"page-{turn_id}-{number}", icon=":material/plagiarism:"
             )
@@ -42,35 +48,47 @@ def draw_evidence(bridge: Bridge, answer: Answer, turn_id: int, number: int, *, 
         )
 
 
-async def _look_up(engine: Engine, passage: Passage) -> tuple[Document | None, list[Passage]]:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What has become of a passage's document. gone: deleted. around: neighbouring passages."""
+
+    title: str
+    status: Status
+    note: str = ""
+    gone: bool = False
+    around: tuple[Passage, ...] = ()
+
+    @classmethod
+    def as_answered(cls, passage: Passage, note: str = "", *, gone: bool = False) -> _Seen:
+        return cls(passage.document_title, passage.document_status, note, gone)
+
+
+async def _look_up(engine: Engine, passage: Passage) -> _Seen:
     try:
         document = await engine.documents.get(passage.document_id)
     except NotFound:
-        return None, []
-    return document, await engine.passage_context(passage.id, around=1)
-
-
-def _head(number: int, passage: Passage, document: Document | None) -> str:
-    status = document.metadata.status if document else passage.document_status
-    title = document.metadata.title if document else passage.document_title
-    badge = f'<span class="badge {status}">{_STATUS[status]}</span>' if status in _STATUS else ""
-    note = ""
-    if document is None:
-        note = "The document has been deleted since this answer."
-    elif document.version != passage.document_version:
+        return _Seen.as_answered(passage, "The document has been deleted since this answer.", gone=True)
+    known, note = document.metadata, ""
+    if document.version != passage.document_version:
         note = "The document has changed since this answer; this is what it was given."
-    note = f'<div class="note">{note}</div>' if note else ""
-    note = f'<div class="note">{note}</div>' if note else ""
+    return _Seen(known.title, known.status, note, False, tuple(await engine.passage_context(passage.id)))
+
+
+def _head(number: int, passage: Passage, seen: _Seen) -> str:
+    badge = (
+        f'<span class="badge {seen.status}">{_STATUS[seen.status]}</span>' if seen.status in _STATUS else ""
+    )
+    note = f'<div class="note">{seen.note}</div>' if seen.note else ""
     place = [part for part in (passage.heading, f"page {passage.page}" if passage.page else "") if part]
     return (
         f'<div class="evidence-head"><span class="number" aria-label="Source {number}">{number}</span>'
-        f"<div><strong>{escape(title)}</strong> {badge}"
+        f"<div><strong>{escape(seen.title)}</strong> {badge}"
         f'<div class="place">{escape(" · ".join(place))}</div>'
         f"{note}</div></div>"
     )
 
 
-def _body(passage: Passage, around: list[Passage], spans: list[tuple[int, int]]) -> str:
+def _body(passage: Passage, around: Sequence[Passage], spans: list[tuple[int, int]]) -> str:
     before = next((p.text for p in around if p.position == passage.position - 1), "")
     after = next((p.text for p in around if p.position == passage.position + 1), "")
     parts = []

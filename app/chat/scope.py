@@ -18,28 +18,26 @@ from engine.documents.queries import DocumentQuery, Facets
 _FOUND = 30  # documents offered at once
 
 
-@st.fragment
 def draw_scope(bridge: Bridge, state: TabState) -> None:
     """A popover, drawn and asked of the database only while it is open; beside it what was chosen."""
-    with st.container(key="scope-bar", horizontal=True, vertical_alignment="center", width="content"):
-        # Its label is a part of what it is: with another it would be another popover, and closed.
-        popover = st.popover(
-            "Scope", icon=":material/filter_alt:", type="tertiary", key="scope", on_change="rerun"
+    # Its label is a part of what it is: with another it would be another popover, and closed.
+    popover = st.popover(
+        "Scope", icon=":material/filter_alt:", type="tertiary", key="scope", on_change="rerun"
+    )
+    # Of one height from the start: the popover is placed while it is still empty.
+    with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
+        if popover.open:
+            _draw_fields(bridge, state)
+    st.caption(plain(filter_words(state.scope) or "All documents"), width="content")
+    if state.scope:
+        st.button(
+            "Ask all documents",
+            key="scope-clear",
+            type="tertiary",
+            icon=":material/filter_alt_off:",
+            on_click=_clear,
+            args=(state,),
         )
-        # Of one height from the start: the popover is placed while it is still empty.
-        with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
-            if popover.open:
-                _draw_fields(bridge, state)
-        st.caption(plain(filter_words(state.scope) or "All documents"), width="content")
-        if state.scope:
-            st.button(
-                "Ask all documents",
-                key="scope-clear",
-                type="tertiary",
-                icon=":material/filter_alt_off:",
-                on_click=_clear,
-                args=(state,),
-            )
 
 
 def _draw_fields(bridge: Bridge, state: TabState) -> None:

@@ -44,7 +44,10 @@ def begin_session(bridge: Bridge, question: str) -> Session:
 @st.fragment
 def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> None:
     """The list in the side bar. A new session is in it before its first answer is."""
-    st.page_link(CHAT, label="New chat", icon=":material/edit_square:", width="stretch")
+    with st.container(key="session-actions", horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link(CHAT, label="New chat", icon=":material/edit_square:", width="stretch")
+        if current:
+            _draw_menu(bridge, state, current)
     search = st.text_input(
         "Search chats",
         key="session-search",
@@ -92,8 +95,7 @@ def _draw_undo(bridge: Bridge, state: TabState, session_id: UUID) -> None:
             st.rerun()
 
 
-@st.fragment
-def draw_session_menu(bridge: Bridge, state: TabState, session: Session) -> None:
+def _draw_menu(bridge: Bridge, state: TabState, session: Session) -> None:
     """Renaming, keeping and deleting the open session."""
     with st.popover(
         "Options", type="tertiary", key="session-menu", on_change="rerun", icon=":material/more_horiz:"

@@ -18,8 +18,12 @@ _VOTES: tuple[Vote, Vote] = ("down", "up")
 
 
 @st.fragment
-def draw_turn(bridge: Bridge, turn: Turn, *, last: bool) -> None:
-    """A turn; choosing a source, voting and the receipt redraw nothing else."""
+def draw_turn(bridge: Bridge, turn: Turn, *, last: bool, fresh: bool = False) -> None:
+    """A turn; choosing a source, voting and the receipt redraw nothing else.
+
+    The last one shows its first source before any is chosen. fresh: it was answered in this
+    very run, so that what it knows of its documents needs no second look.
+    """
     answer = turn.answer
     talk, beside = st.columns([3, 2], gap="medium")
     with talk:
@@ -35,7 +39,8 @@ def draw_turn(bridge: Bridge, turn: Turn, *, last: bool) -> None:
     number = chosen or (numbers[0] if numbers and last else None)
     if number is not None:
         with beside, shown_errors():
-            draw_evidence(bridge, answer, turn.id, number, chosen=chosen is not None)
+            look = None if fresh and chosen is None else bridge
+            draw_evidence(look, answer, turn.id, number, chosen=chosen is not None)
 
 
 def draw_question(question: str) -> None:
