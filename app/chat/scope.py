@@ -28,8 +28,8 @@ def draw_scope(bridge: Bridge, state: TabState) -> None:
     with popover, st.container(height=420, border=False, key="scope-fields"), shown_errors():
         if popover.open:
             _draw_fields(bridge, state)
-    st.caption(plain(filter_words(state.scope) or "All documents"), width="content")
     if state.scope:
+        st.caption(plain(filter_words(state.scope)), width="content")
         st.button(
             "Ask all documents",
             key="scope-clear",
