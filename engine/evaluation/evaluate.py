@@ -23,7 +23,7 @@ from engine.text.normalisation import normalise
 
 log = logging.getLogger(__name__)
 
-DEPTH = 100  # passages retrieved a query: several may belong to one document
+DEPTH = 50  # passages retrieved a query, as for users
 CUT = 50  # documents ranked a query
 
 Progress = Callable[[str, int, int], None]
