@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from engine.retrieval.embedders.base import TokenEmbeddings
 from engine.text.sentences import split_sentences
 
-# Deviation of late-interaction scores over the candidates of a usual question, with the
-# built-in embedder. Where they differ less they tell less, and `combine` trusts them less.
-USUAL_SPREAD = 0.03
-# Weight against the fused score at that spread: 1.5 to 2.5 measured alike; it grows with the
-# square of the spread up to the most.
-_WEIGHT = 2.0
+# Deviation of late-interaction scores over the candidates below which they tell nothing (a
+# question that the embedder cannot read, a corpus of one subject), with the built-in embedder.
+# The usual one is twice that.
+LEAST_SPREAD = 0.015
+# Weight against the fused score at twice the least spread: 2 to 3 measured alike.
+_WEIGHT = 2.5
 _MOST = 6.0
 
 _UNIT = 250  # characters
@@ -98,13 +98,12 @@ def late_interaction_scores(
 def combine(fused: Sequence[float], reranked: Sequence[float]) -> list[float]:
     """Final scores in [0, 1] of candidates: both scores standardised and added.
 
-    reranked: late interaction scores, which count by how much they differ: alike, they tell
-        little (a question that the embedder cannot read, a corpus of one subject).
+    reranked: late interaction scores; the further apart they lie, the more they count.
     """
     if not fused:
         return []
     own = np.asarray(reranked, np.float64)
-    weight = min(_WEIGHT * (float(own.std()) / USUAL_SPREAD) ** 2, _MOST)
+    weight = min(max(0.0, _WEIGHT * (float(own.std()) / LEAST_SPREAD - 1)), _MOST)
     total = _standardised(np.asarray(fused, np.float64)) + weight * _standardised(own)
     span = float(total.max() - total.min())
     scaled = (total - total.min()) / span if span > 0 else np.ones_like(total)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from engine.reranking.late_interaction import (
+    combine,
+    decode_tokens,
+    encode_tokens,
+    gather_tokens,
+    interaction_units,
+    late_interaction_scores,
+)
+from engine.retrieval.embedders.base import TokenEmbeddings
+
+
+def _tokens(count: int, *, dimension: int = 384, seed: int = 0, step: int = 5) -> TokenEmbeddings:
+    """Vectors that lean to one side, as those of real embedders do."""
+    draw = np.random.default_rng(seed)
+    vectors = (draw.normal(size=(count, dimension)) + 2 * draw.normal(size=dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    starts = np.arange(count, dtype=np.int32)[:, None] * step
+    return TokenEmbeddings(vectors, starts + np.array([[0, 4]], np.int32))
+
+
+@pytest.mark.parametrize(("count", "dimension"), [(200, 384), (1, 384), (7, 5), (0, 384), (0, 0)])
+def test_packed_tokens_come_back(count: int, dimension: int) -> None:
+    tokens = _tokens(count, dimension=dimension)
+    back = decode_tokens(encode_tokens(tokens))
+    assert back.vectors.dtype == np.float32
+    assert back.vectors.shape == tokens.vectors.shape
+    assert np.array_equal(back.spans, tokens.spans)
+    assert np.allclose(np.linalg.norm(back.vectors, axis=1), 1.0, atol=1e-5)
+    assert (np.sum(back.vectors * tokens.vectors, axis=1) > 0.99).all()
+
+
+def test_packed_tokens_are_small() -> None:
+    assert len(encode_tokens(_tokens(120))) < 25_000
+
+
+def test_offsets_beyond_two_bytes_survive() -> None:
+    tokens = _tokens(10, step=9_000)
+    assert np.array_equal(decode_tokens(encode_tokens(tokens)).spans, tokens.spans)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:5], lambda b: b[:-1], lambda b: b + b"x", lambda b: b"\xff" + b[1:]]
+)
+def test_other_bytes_are_refused(damage: object) -> None:
+    with pytest.raises(ValueError, match="Packed token vectors"):
+        decode_tokens(damage(encode_tokens(_tokens(3))))  # type: ignore[operator]
+
+
+def test_scores_are_the_mean_of_the_nearest_similarities() -> None:
+    question = _tokens(9, seed=1)
+    passages = [_tokens(40, seed=2), _tokens(0), _tokens(1, seed=3), _tokens(75, seed=4)]
+    expected = [
+        float((question.vectors @ p.vectors.T).max(axis=1).mean()) if len(p.vectors) else -1.0
+        for p in passages
+    ]
+    assert np.allclose(late_interaction_scores(question, passages), expected, atol=1e-6)
+
+
+def test_nothing_to_compare_is_no_error() -> None:
+    assert late_interaction_scores(_tokens(3), []).shape == (0,)
+    assert late_interaction_scores(_tokens(0), [_tokens(3)]).tolist() == [-1.0]
+
+
+def test_forty_passages_take_milliseconds() -> None:
+    question = _tokens(16)
+    passages = [_tokens(140, seed=i) for i in range(40)]
+    best = min(_seconds(lambda: late_interaction_scores(question, passages)) for _ in range(5))
+    assert best < 0.05  # some 3 ms on an idle core
+
+
+def _seconds(work: object) -> float:
+    started = time.perf_counter()
+    work()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+def test_units_cover_the_sentences_in_order_and_join_short_ones() -> None:
+    text = "Short one. Another short one. " + "A much longer sentence " * 20 + ". Last."
+    units = interaction_units(text)
+    assert text[slice(*units[0])] == "Short one. Another short one."
+    assert [start for start, _ in units] == sorted(start for start, _ in units)
+    covered = "".join(text[start:end] for start, end in units)
+    assert covered.replace(" ", "") == text.replace(" ", "")
+
+
+def test_pieces_of_a_word_become_one_vector_and_punctuation_none() -> None:
+    text = "Đấu thầu, rồi. Xong!"
+    first = TokenEmbeddings(
+        np.eye(6, 8, dtype=np.float32), np.array([[0, 2], [2, 3], [4, 8], [8, 9], [10, 13], [13, 14]])
+    )
+    second = TokenEmbeddings(np.eye(2, 8, k=6, dtype=np.float32), np.array([[0, 4], [4, 5]]))
+    gathered = gather_tokens(text, [(0, 14), (15, 20)], [first, second])
+    assert [text[start:end] for start, end in gathered.spans.tolist()] == ["Đấu", "thầu", "rồi", "Xong"]
+    assert np.allclose(gathered.vectors[0, :2], 2**-0.5)
+    assert np.allclose(np.linalg.norm(gathered.vectors, axis=1), 1.0)
+
+
+def test_a_text_without_words_gathers_nothing() -> None:
+    dots = TokenEmbeddings(np.eye(1, 8, dtype=np.float32), np.array([[0, 3]]))
+    assert len(gather_tokens("...", [(0, 3)], [dots]).vectors) == 0
+    assert len(gather_tokens("", [], []).vectors) == 0
+
+
+def test_clear_differences_reorder_and_small_ones_do_not() -> None:
+    fused = [1.0, 0.8, 0.1, 0.0]
+    clear, vague = [0.80, 0.95, 0.78, 0.76], [0.800, 0.806, 0.799, 0.798]
+    assert np.argmax(combine(fused, clear)) == 1
+    assert np.argsort(combine(fused, vague))[::-1].tolist() == [0, 1, 2, 3]
+
+
+def test_combined_scores_lie_between_0_and_1() -> None:
+    scores = combine([0.9, 0.5, 0.2], [0.9, 0.8, 0.85])
+    assert (min(scores), max(scores)) == (0.0, 1.0)
+    assert combine([], []) == []
+    assert combine([0.4], [0.7]) == [1.0]
