@@ -1,18 +1,23 @@
-"""Whether the sources answer the question: an estimated probability, for saying "not in here".
+"""Which sentences of the sources answer the question, and whether any does.
 
-A logistic regression on three scores, fitted to 420 questions of squad2-en (half of them not
-answered by its paragraphs, though about them), 200 of xquad-vi, and 240 asked of a collection
-on other subjects. In 10-fold cross-validation it tells questions on other subjects from
-answerable ones with an AUROC of 0.998, and squad2-en's own unanswerable ones with 0.67.
+The second is an estimated probability, for saying "not in here": a logistic regression on three
+scores, fitted to 420 questions of squad2-en (half of them not answered by its paragraphs, though
+about them), 200 of xquad-vi, and 240 asked of a collection on other subjects. In 10-fold
+cross-validation it tells questions on other subjects from answerable ones with an AUROC of 0.998,
+and squad2-en's own unanswerable ones with 0.67.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.answering.base import AnswerRequest
 from engine.reranking.late_interaction import late_interaction_scores
+from engine.retrieval.embedders.base import TokenEmbeddings
 from engine.text.analysis import analyse, analyse_question, fold_term
 
 # Below it nothing is quoted: 3.7 % of answerable questions are refused, 99.6 % of those on
@@ -45,6 +50,21 @@ def answerability(request: AnswerRequest) -> float:
     return _logistic(
         of_cosine * max(cosines) + of_interaction * interaction + of_coverage * coverage + intercept
     )
+
+
+def sentence_similarities(
+    question: TokenEmbeddings, source: TokenEmbeddings, places: Sequence[tuple[int, int]]
+) -> NDArray[np.float32]:
+    """Late interaction of the question with each sentence of a source: (sentences,).
+
+    places: the sentences' offsets in the source's text. -1 for one without a word.
+    """
+    begins = source.spans[:, 0]
+    parts = [
+        TokenEmbeddings(source.vectors[inside], source.spans[inside])
+        for inside in ((begins >= start) & (begins < end) for start, end in places)
+    ]
+    return late_interaction_scores(question, parts)
 
 
 def _share(terms: set[str], found: Iterable[str], fold: bool) -> float:

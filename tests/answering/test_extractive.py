@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.answering.base import AnswerRequest, Draft
 from engine.answering.citations import resolve_citations
 from engine.answering.extractive import QuotingAnswerer
+from engine.retrieval.embedders.base import TokenEmbeddings
 from tests.answering.parts import ENGLISH, VIETNAMESE, ask, source
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +39,25 @@ async def test_vietnamese_is_answered_with_or_without_diacritics() -> None:
         pieces, draft = await answer(ask(question, *VIETNAMESE, language="vi"))
         assert pieces[0] == "Trích nguyên văn từ tài liệu:\n\n> Hồ sơ nộp muộn bị trả lại nguyên trạng. [1]"
         assert not draft.unsupported
+
+
+def _meaning(*spans: tuple[int, int, int]) -> TokenEmbeddings:
+    """Token vectors by hand: start, end and which meaning the token has."""
+    return TokenEmbeddings(
+        np.eye(8, dtype=np.float32)[[meaning for _, _, meaning in spans]],
+        np.array([[start, end] for start, end, _ in spans], np.int32),
+    )
+
+
+async def test_a_sentence_of_the_same_meaning_is_quoted_though_it_shares_no_word() -> None:
+    text = "The fee of a bid is small. Tardy offers go back unopened."
+    request = replace(
+        ask("What happens to a late bid?", source(text)),
+        question_tokens=_meaning((0, 4, 1), (21, 25, 2)),
+        source_tokens=(_meaning((4, 7, 5), (13, 16, 3), (27, 32, 1), (33, 39, 2)),),
+    )
+    pieces, _ = await answer(request)
+    assert pieces[0] == "Quoted from the documents:\n\n> Tardy offers go back unopened. [1]"
 
 
 async def test_quotes_are_few_distinct_and_best_first() -> None:
