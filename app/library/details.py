@@ -57,7 +57,7 @@ def draw_details(bridge: Bridge, document: Document) -> None:
             metadata = Metadata(
                 title, language, status, published, effective, expires, superseded_by, tuple(tags)
             )
-            bridge.call(lambda engine: engine.documents.update(document.id, metadata))
+            bridge.call(lambda engine: engine.ingestion.edit(document.id, metadata))
             st.toast("Saved.", icon=":material/check:")
             st.rerun()
 

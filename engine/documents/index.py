@@ -68,6 +68,16 @@ class DocumentIndex:
         async with self._database.read() as db:
             return (await db.execute(statement)).scalars().first()
 
+    async def edited_title(self, file_name: str) -> str | None:
+        """The title that a person gave to the document of that file name, if any did."""
+        statement = select(documents.c.title).where(
+            documents.c.file_name == file_name,
+            documents.c.deleted_at.is_(None),
+            documents.c.edited.any("title"),
+        )
+        async with self._database.read() as db:
+            return (await db.execute(statement)).scalar()
+
     async def store(self, prepared: PreparedDocument, *, again: bool = False) -> tuple[int, Outcome]:
         """Store a document, or put a new version in the place of the one of that file name.
 

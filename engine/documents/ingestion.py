@@ -9,17 +9,17 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
 from engine.documents.jobs import FileProgress, FileStage, Job, Upload
 from engine.documents.metadata import guess_metadata
-from engine.documents.model import Metadata, ParsedDocument, PassageDraft
+from engine.documents.model import Document, Metadata, ParsedDocument, PassageDraft
 from engine.documents.parsing import ParsingLimits, check_name, format_of
 from engine.documents.parsing.sandbox import parse_in_process
-from engine.documents.passages import HEADING_SEPARATOR, split_passages
+from engine.documents.passages import split_passages
+from engine.documents.preface import preface
 from engine.documents.queries import OutlineEntry
 from engine.documents.store import DocumentStore
 from engine.errors import DossierError, NotFound, UnreadableFile
@@ -35,6 +35,7 @@ KEPT_JOBS = 50
 BATCH = 32  # passages embedded between two looks at progress and cancellation
 
 Report = Callable[[FileStage, int, int], None]
+SplitDocument = tuple[str, str, Sequence[PassageDraft]]  # file name, title, passages
 
 
 @dataclass(slots=True)
@@ -192,7 +193,8 @@ class Ingestion:
             raise UnreadableFile(file_name, "empty", "it holds no text.")
         metadata = await asyncio.to_thread(guess_metadata, parsed, file_name)
         outline = await asyncio.to_thread(outline_of, parsed, drafts)
-        passages = await self._embed(drafts, metadata.language, report)
+        title = await self._index.edited_title(file_name) or metadata.title
+        passages = await self._embed(drafts, title, metadata.language, report)
         report("storing", len(drafts), len(drafts))
         document_id, outcome = await self._index.store(
             PreparedDocument(
@@ -209,14 +211,26 @@ class Ingestion:
         )
         return FileProgress(file_name, outcome, len(drafts), len(drafts), document_id=document_id)
 
-    async def ingest_passages(self, documents: Sequence[tuple[str, Sequence[PassageDraft]]]) -> None:
-        """Store documents that are split already, as (name, passages): for test collections.
+    async def edit(self, document_id: int, metadata: Metadata) -> Document:
+        """Set what a person may edit; a new title is indexed in the background.
+
+        Raises NotFound, or BadInput that names the field.
+        """
+        before = await self._store.get(document_id)
+        after = await self._store.update(document_id, metadata)
+        if after.metadata.title != before.metadata.title:
+            await self.reindex([document_id])
+        return after
+
+    async def ingest_passages(self, documents: Sequence[SplitDocument]) -> None:
+        """Store documents that are split already: for test collections.
 
         They are embedded together, which is faster than one by one, and stored one by one.
         """
-        drafts = [draft for _, own in documents for draft in own]
-        passages = iter(await self._embed(drafts, "und", lambda stage, done, total: None))
-        for name, own in documents:
+        embedded = await asyncio.gather(
+            *(self._embed(own, title, "und", lambda stage, done, total: None) for _, title, own in documents)
+        )
+        for (name, title, own), passages in zip(documents, embedded, strict=True):
             content = "\n".join(draft.text for draft in own).encode()
             await self._index.store(
                 PreparedDocument(
@@ -225,28 +239,29 @@ class Ingestion:
                     content=content,
                     content_hash=hashlib.sha256(content).hexdigest(),
                     page_count=None,
-                    metadata=Metadata(title=name, language="und"),
-                    passages=list(islice(passages, len(own))),
+                    metadata=Metadata(title=title or name, language="und"),
+                    passages=passages,
                 )
             )
 
     async def _embed(
-        self, drafts: Sequence[PassageDraft], language: str, report: Report
+        self, drafts: Sequence[PassageDraft], title: str, language: str, report: Report
     ) -> list[IndexedPassage]:
         passages: list[IndexedPassage] = []
         for start in range(0, len(drafts), BATCH):
             report("embedding", start, len(drafts))
             batch = drafts[start : start + BATCH]
-            embeddings = await self._embedder.embed_passages([embedded_text(draft) for draft in batch])
-            tokens = await self._sentence_tokens(batch)
-            passages += await asyncio.to_thread(_index_batch, batch, embeddings, tokens, language)
+            embeddings = await self._embedder.embed_passages([_with_preface(draft) for draft in batch])
+            tokens = await self._sentence_tokens(batch, title)
+            passages += await asyncio.to_thread(_index_batch, batch, title, embeddings, tokens, language)
         return passages
 
-    async def _sentence_tokens(self, drafts: Sequence[PassageDraft]) -> list[bytes | None]:
+    async def _sentence_tokens(self, drafts: Sequence[PassageDraft], title: str) -> list[bytes | None]:
         """Each passage's token vectors, packed; its sentences are embedded apart."""
         if not self._embedder.token_dimension:
             return [None] * len(drafts)
-        vectors = await token_vectors([draft.text for draft in drafts], self._embedder)
+        texts = [(preface(draft.text, draft.heading, draft.context, title), draft.text) for draft in drafts]
+        vectors = await token_vectors(texts, self._embedder)
         return await asyncio.to_thread(lambda: [encode_tokens(tokens) for tokens in vectors])
 
     async def _read(self, content: bytes | Path, file_name: str) -> bytes:
@@ -271,10 +286,10 @@ def _size(path: Path, file_name: str) -> int:
         raise UnreadableFile(file_name, "damaged", f"it cannot be opened ({error.strerror}).") from error
 
 
-def embedded_text(draft: PassageDraft) -> str:
-    """What the indexes see of a passage: the headings above it, its table's header, its text."""
-    headings = [h for h in draft.heading.split(HEADING_SEPARATOR) if h and not draft.text.startswith(h)]
-    return "\n".join(part for part in (HEADING_SEPARATOR.join(headings), draft.context, draft.text) if part)
+def _with_preface(draft: PassageDraft, title: str = "") -> str:
+    return "\n".join(
+        part for part in (preface(draft.text, draft.heading, draft.context, title), draft.text) if part
+    )
 
 
 def outline_of(parsed: ParsedDocument, drafts: Sequence[PassageDraft]) -> list[OutlineEntry]:
@@ -292,6 +307,7 @@ def outline_of(parsed: ParsedDocument, drafts: Sequence[PassageDraft]) -> list[O
 
 def _index_batch(
     drafts: Sequence[PassageDraft],
+    title: str,
     embeddings: Sequence[Embedding],
     tokens: Sequence[bytes | None],
     language: str,
@@ -299,6 +315,6 @@ def _index_batch(
     batch: list[IndexedPassage] = []
     for draft, embedding, packed in zip(drafts, embeddings, tokens, strict=True):
         own = detect_language(draft.text)
-        terms = analyse(embedded_text(draft), language if own == "und" else own)
+        terms = analyse(_with_preface(draft, title), language if own == "und" else own)
         batch.append(IndexedPassage(draft, embedding.vector, packed, terms))
     return batch

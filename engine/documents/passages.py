@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.documents.model import Block, ParsedDocument, PassageDraft
+from engine.documents.preface import HEADING_SEPARATOR
 from engine.text.sentences import split_sentences
-
-HEADING_SEPARATOR = " › "
 
 TARGET = 1_000  # characters of a passage; within the 512 tokens that embedders read
 MAXIMUM = 1_600

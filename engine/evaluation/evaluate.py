@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import text
 
-from engine.documents.model import Block, ParsedDocument, PassageDraft
+from engine.documents.ingestion import SplitDocument
+from engine.documents.model import Block, ParsedDocument
 from engine.documents.passages import split_passages
 from engine.engine import Engine, open_engine
 from engine.errors import BadInput
@@ -93,10 +94,10 @@ async def _apart(settings: Settings, collection: TestCollection) -> AsyncIterato
 
 
 async def _index(engine: Engine, collection: TestCollection, progress: Progress) -> None:
-    batch: list[tuple[str, list[PassageDraft]]] = []
+    batch: list[SplitDocument] = []
     for done, record in enumerate(collection.corpus, start=1):
         if drafts := split_passages(plain_text(record.text)):
-            batch.append((record.id, drafts))
+            batch.append((record.id, record.title.replace("_", " "), drafts))
         if len(batch) == 64 or done == len(collection.corpus):
             await engine.ingestion.ingest_passages(batch)
             batch = []

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
 from cachetools import LRUCache
 
 from engine.documents.model import Passage
+from engine.documents.preface import preface
 from engine.reranking.late_interaction import decode_tokens, gather_tokens, interaction_units
 from engine.retrieval.embedders.base import Embedder, TokenEmbeddings
 from engine.retrieval.vector import VectorIndex
@@ -17,19 +19,42 @@ from engine.storage.database import Database
 KEPT = 256  # passages; the same few serve the reranker and then the answer
 
 
-async def token_vectors(texts: Sequence[str], embedder: Embedder) -> list[TokenEmbeddings]:
-    """One vector a word of each text, its sentences embedded apart; the embedder must give tokens."""
-    units = [interaction_units(text) for text in texts]
-    parts = [text[a:b] for text, own in zip(texts, units, strict=True) for a, b in own]
+async def token_vectors(texts: Sequence[tuple[str, str]], embedder: Embedder) -> list[TokenEmbeddings]:
+    """One vector a word of each preface and text; the embedder must give tokens.
+
+    texts: prefaces (see `preface`) and the texts themselves, whose sentences are embedded apart.
+    Spans of a preface's words are empty, at the end of the text: they belong to no sentence.
+    """
+    prefaces = list(dict.fromkeys(before for before, _ in texts if before))
+    wholes = [*prefaces, *(text for _, text in texts)]
+    units = [interaction_units(whole) for whole in wholes]
+    parts = [whole[a:b] for whole, own in zip(wholes, units, strict=True) for a, b in own]
     embedded = iter([e.tokens for e in await embedder.embed_passages(parts) if e.tokens is not None])
 
     def gather() -> list[TokenEmbeddings]:
+        gathered = [
+            gather_tokens(whole, own, list(islice(embedded, len(own))))
+            for whole, own in zip(wholes, units, strict=True)
+        ]
+        before = dict(zip(prefaces, gathered, strict=False))
+        own_tokens = gathered[len(prefaces) :]
         return [
-            gather_tokens(text, own, list(islice(embedded, len(own))))
-            for text, own in zip(texts, units, strict=True)
+            _behind(tokens, before[told], len(text)) if told else tokens
+            for (told, text), tokens in zip(texts, own_tokens, strict=True)
         ]
 
     return await asyncio.to_thread(gather)
+
+
+def _behind(tokens: TokenEmbeddings, before: TokenEmbeddings, end: int) -> TokenEmbeddings:
+    if not len(before.vectors):
+        return tokens
+    if not len(tokens.vectors):
+        return TokenEmbeddings(before.vectors, np.full_like(before.spans, end))
+    return TokenEmbeddings(
+        np.concatenate([tokens.vectors, before.vectors]),
+        np.concatenate([tokens.spans, np.full_like(before.spans, end)]),
+    )
 
 
 class PassageTokens:
@@ -50,7 +75,8 @@ class PassageTokens:
                     i: decode_tokens(packed) for i, packed in (await self._vectors.tokens(db, wanted)).items()
                 }
         if absent := [p for p in passages if known[p.id] is None]:
-            made = await token_vectors([p.text for p in absent], self._embedder)
+            texts = [(preface(p.text, p.heading, p.context, p.document_title), p.text) for p in absent]
+            made = await token_vectors(texts, self._embedder)
             known |= {p.id: tokens for p, tokens in zip(absent, made, strict=True)}
         found: list[TokenEmbeddings] = []
         for passage in passages:

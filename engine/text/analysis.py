@@ -101,7 +101,7 @@ def fold_term(term: str) -> str:
 
 def _canonical(text: str) -> str:
     """Compatibility forms and case resolved; one way to write numbers, initials and tone marks."""
-    text = unicodedata.normalize("NFKC", text).lower().replace("ð", "đ")
+    text = unicodedata.normalize("NFKC", text).lower().replace("ð", "đ").replace("_", " ")
     if not text.isascii():
         text = _TONE.sub(lambda match: _OLD_STYLE.get(match[0], match[0]), text)
     text = _INITIALS.sub(lambda match: match[0].replace(".", "") + " ", text)

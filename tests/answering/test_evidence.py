@@ -37,7 +37,10 @@ async def test_questions_on_other_subjects_are_refused_and_real_ones_answered(
     own, other = draw.sample(own, 40), [q["text"] for q in draw.sample(lines("cranfield/queries.jsonl"), 40)]
     async with open_test_engine() as engine:
         await engine.ingestion.ingest_passages(
-            [(r["id"], [PassageDraft(0, r["text"][:1500], "", 0, len(r["text"][:1500]))]) for r in records]
+            [
+                (r["id"], "", [PassageDraft(0, r["text"][:1500], "", 0, len(r["text"][:1500]))])
+                for r in records
+            ]
         )
         answered = [(await engine.ask(question)).confidence >= ANSWER_THRESHOLD for question in own]
         refused = [(await engine.ask(question)).confidence < ANSWER_THRESHOLD for question in other]

@@ -30,7 +30,7 @@ TEXTS = {
 @pytest.fixture(scope="module")
 async def corpus(open_test_engine: OpenEngine) -> AsyncIterator[Engine]:
     async with open_test_engine() as engine:
-        await engine.ingestion.ingest_passages([(name, _whole(text)) for name, text in TEXTS.items()])
+        await engine.ingestion.ingest_passages([(name, "", _whole(text)) for name, text in TEXTS.items()])
         yield engine
 
 
@@ -68,7 +68,9 @@ async def test_scores_are_those_of_a_reference_library(
         for line in (shared_data / "xquad-vi/queries.jsonl").read_text().splitlines()[:40]
     ]
     async with open_test_engine() as engine:
-        await engine.ingestion.ingest_passages([(record["id"], _whole(record["text"])) for record in records])
+        await engine.ingestion.ingest_passages(
+            [(record["id"], "", _whole(record["text"])) for record in records]
+        )
         texts = {}
         for query in queries:
             for candidate in await engine.search(query, k=1000, pipeline="bm25"):
@@ -98,8 +100,10 @@ async def test_frequent_terms_beyond_the_budget_only_complete_the_scores(
 
 async def test_replacing_and_deleting_leave_the_counts_exact(open_test_engine: OpenEngine) -> None:
     async with open_test_engine(delete_grace_seconds=0) as engine:
-        await engine.ingestion.ingest_passages([("a", _whole("alpha beta")), ("b", _whole("beta gamma"))])
-        await engine.ingestion.ingest_passages([("a", _whole("alpha delta delta"))])
+        await engine.ingestion.ingest_passages(
+            [("a", "", _whole("alpha beta")), ("b", "", _whole("beta gamma"))]
+        )
+        await engine.ingestion.ingest_passages([("a", "", _whole("alpha delta delta"))])
         assert await _counts(engine) == {"alpha": 1, "beta": 1, "gamma": 1, "delta": 1, "*": (2, 5)}
         found = await engine.search("beta", pipeline="bm25")
         await engine.documents.delete([found[0].passage.document_id])
