@@ -243,9 +243,17 @@ class Asker:
         try:
             embedding = await self._retriever.embed_question(question)
             tokens: Sequence[TokenEmbeddings] = await self._tokens.load([c.passage for c in sources])
+            if embedding.tokens is None:
+                return request
+            weights = await self._tokens.question_weights(question, embedding.tokens)
         except Unavailable:
             return request  # sentences are then chosen by their words
-        return replace(request, question_tokens=embedding.tokens, source_tokens=tuple(tokens))
+        return replace(
+            request,
+            question_tokens=embedding.tokens,
+            source_tokens=tuple(tokens),
+            token_weights=weights,
+        )
 
     async def _write(
         self,

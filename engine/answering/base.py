@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.answering.model import AnswerKind, Citation
 from engine.retrieval.embedders.base import TokenEmbeddings
 from engine.retrieval.model import Candidate
@@ -27,6 +30,7 @@ class AnswerRequest:
     sources: best first; [n] means sources[n - 1].
     question_tokens, source_tokens: for choosing sentences by late interaction; None and
         empty where the embedder gives no token vectors. source_tokens follows `sources`.
+    token_weights: of question_tokens, see `late_interaction_scores`.
     history: the session's latest exchanges, oldest first.
     embedder: name of the one that the scores come from.
     """
@@ -36,6 +40,7 @@ class AnswerRequest:
     sources: tuple[Candidate, ...]
     question_tokens: TokenEmbeddings | None = None
     source_tokens: tuple[TokenEmbeddings, ...] = ()
+    token_weights: NDArray[np.float32] | None = None
     history: tuple[Exchange, ...] = ()
     embedder: str = ""
 

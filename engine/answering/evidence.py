@@ -45,7 +45,9 @@ def answerability(request: AnswerRequest) -> float:
     if fitted is None or asked.fold or not cosines or request.question_tokens is None:
         weight, intercept = _COVERAGE_ONLY
         return _logistic(weight * coverage + intercept)
-    interaction = float(late_interaction_scores(request.question_tokens, request.source_tokens).max())
+    interaction = float(
+        late_interaction_scores(request.question_tokens, request.source_tokens, request.token_weights).max()
+    )
     of_cosine, of_interaction, of_coverage, intercept = fitted
     return _logistic(
         of_cosine * max(cosines) + of_interaction * interaction + of_coverage * coverage + intercept
@@ -53,7 +55,10 @@ def answerability(request: AnswerRequest) -> float:
 
 
 def sentence_similarities(
-    question: TokenEmbeddings, source: TokenEmbeddings, places: Sequence[tuple[int, int]]
+    question: TokenEmbeddings,
+    source: TokenEmbeddings,
+    places: Sequence[tuple[int, int]],
+    weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Late interaction of the question with each sentence of a source: (sentences,).
 
@@ -64,7 +69,7 @@ def sentence_similarities(
         TokenEmbeddings(source.vectors[inside], source.spans[inside])
         for inside in ((begins >= start) & (begins < end) for start, end in places)
     ]
-    return late_interaction_scores(question, parts)
+    return late_interaction_scores(question, parts, weights)
 
 
 def _share(terms: set[str], found: Iterable[str], fold: bool) -> float:

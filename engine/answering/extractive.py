@@ -104,7 +104,9 @@ def _by_meaning(request: AnswerRequest) -> Iterator[Sentence]:
     assert request.question_tokens is not None
     wanted, spans, said, overlap = _read(request)
     for rank, (places, sentences) in enumerate(zip(spans, said, strict=True)):
-        similar = sentence_similarities(request.question_tokens, request.source_tokens[rank], places)
+        similar = sentence_similarities(
+            request.question_tokens, request.source_tokens[rank], places, request.token_weights
+        )
         for (start, end), sentence, similarity in zip(places, sentences, similar.tolist(), strict=True):
             if similarity > -1:
                 score = similarity + _WORDS_SHARE * overlap.share(wanted, sentence) - _RANK_COST * rank

@@ -1,6 +1,7 @@
 """Late interaction (Khattab & Zaharia 2020): a question's tokens against a passage's, and how to store those.
 
-Each of the question's tokens looks for its nearest in the passage; the similarities are averaged.
+Each of the question's tokens looks for its nearest in the passage; the similarities are averaged,
+those of rare words counting more: with all tokens equal, long questions ranked by their small words.
 A passage's vectors come from embedding its sentences apart, some 250 characters at a time
 (`interaction_units`): vectors made within the whole passage all lean towards its topic, and
 ranked clearly worse. Pieces of a word are averaged and punctuation is dropped, which costs no
@@ -9,24 +10,20 @@ quality and saves a third.
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.retrieval.embedders.base import TokenEmbeddings
+from engine.text.analysis import analyse, analyse_question, fold_term
+from engine.text.languages import detect_language
 from engine.text.sentences import split_sentences
 
-# Deviation of late-interaction scores over the candidates below which they tell nothing (a
-# question that the embedder cannot read, a corpus of one subject), with the built-in embedder.
-# The usual one is twice that.
-LEAST_SPREAD = 0.015
-# Weight against the fused score at twice the least spread: 2 to 3 measured alike.
-_WEIGHT = 2.5
-_MOST = 6.0
-
 _UNIT = 250  # characters
+_WORD = re.compile(r"\w+")
 
 _VERSION = 2
 _HEADER = struct.Struct("<BBHI")  # version, bytes of an offset, dimension, vectors
@@ -79,35 +76,43 @@ def gather_tokens(
     return TokenEmbeddings(words, np.stack([spans[first, 0], spans[last, 1]], axis=1).astype(np.int32))
 
 
+def token_weights(
+    question: str, spans: NDArray[np.int32], rarity: Mapping[str, float]
+) -> NDArray[np.float32]:
+    """What each of the question's tokens counts: (tokens,), 1 and its word's rarity.
+
+    rarity: inverse document frequency by term; a word without a term (a stop word) has none.
+    """
+    asked = analyse_question(question)
+    language = "vi" if asked.fold else detect_language(question)
+    words = [(m.start(), m.end(), m[0]) for m in _WORD.finditer(question)]
+    weights = np.ones(len(spans), np.float32)
+    for token, begin in enumerate(spans[:, 0].tolist()):
+        word = next((word for start, end, word in words if start <= begin < end), "")
+        terms = analyse(word, language)
+        weights[token] += max(
+            (rarity.get(fold_term(term) if asked.fold else term, 0.0) for term in terms), default=0.0
+        )
+    return weights
+
+
 def late_interaction_scores(
-    question: TokenEmbeddings, passages: Sequence[TokenEmbeddings]
+    question: TokenEmbeddings,
+    passages: Sequence[TokenEmbeddings],
+    weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Mean similarity of the question's tokens to their nearest in each passage: (passages,).
 
-    In [-1, 1]; -1 for a passage without tokens.
+    In [-1, 1]; -1 for a passage without tokens. weights: (tokens,), equal by default.
     """
     scores = np.full(len(passages), -1.0, np.float32)
     held = [i for i, passage in enumerate(passages) if len(passage.vectors)]
     if held and len(question.vectors):
         similar = np.concatenate([passages[i].vectors @ question.vectors.T for i in held])
         starts = np.cumsum([0, *(len(passages[i].vectors) for i in held[:-1])])
-        scores[held] = np.maximum.reduceat(similar, starts, axis=0).mean(axis=1)
+        nearest = np.maximum.reduceat(similar, starts, axis=0)
+        scores[held] = np.average(nearest, axis=1, weights=weights)
     return scores
-
-
-def combine(fused: Sequence[float], reranked: Sequence[float]) -> list[float]:
-    """Final scores in [0, 1] of candidates: both scores standardised and added.
-
-    reranked: late interaction scores; the further apart they lie, the more they count.
-    """
-    if not fused:
-        return []
-    own = np.asarray(reranked, np.float64)
-    weight = min(max(0.0, _WEIGHT * (float(own.std()) / LEAST_SPREAD - 1)), _MOST)
-    total = _standardised(np.asarray(fused, np.float64)) + weight * _standardised(own)
-    span = float(total.max() - total.min())
-    scaled = (total - total.min()) / span if span > 0 else np.ones_like(total)
-    return [float(score) for score in scaled]
 
 
 def encode_tokens(tokens: TokenEmbeddings) -> bytes:
@@ -164,9 +169,3 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.sqrt(np.einsum("td,td->t", vectors, vectors))[:, None]
     unit: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-12)
     return unit
-
-
-def _standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    deviation = float(scores.std())
-    above: NDArray[np.float64] = scores - scores.mean()
-    return above / deviation if deviation > 1e-9 else np.zeros_like(above)

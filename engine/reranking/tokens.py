@@ -8,13 +8,22 @@ from itertools import islice
 
 import numpy as np
 from cachetools import LRUCache
+from numpy.typing import NDArray
 
-from engine.documents.model import Passage
+from engine.documents.model import DocumentFilter, Passage
 from engine.documents.preface import preface
-from engine.reranking.late_interaction import decode_tokens, gather_tokens, interaction_units
+from engine.reranking.late_interaction import (
+    decode_tokens,
+    gather_tokens,
+    interaction_units,
+    token_weights,
+)
 from engine.retrieval.embedders.base import Embedder, TokenEmbeddings
+from engine.retrieval.lexical import rarity
+from engine.retrieval.scope import resolve_scope
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
+from engine.text.analysis import analyse_question
 
 KEPT = 256  # passages; the same few serve the reranker and then the answer
 
@@ -65,6 +74,17 @@ class PassageTokens:
         self._vectors = vectors
         self._embedder = embedder
         self._recent: LRUCache[tuple[int, str], TokenEmbeddings] = LRUCache(KEPT)
+
+    async def question_weights(self, question: str, tokens: TokenEmbeddings) -> NDArray[np.float32]:
+        """What each token of a question counts, by how rare its word is in the corpus: (tokens,).
+
+        Raises DatabaseUnavailable.
+        """
+        asked = analyse_question(question)
+        async with self._database.read() as db:
+            scope = await resolve_scope(db, DocumentFilter())
+            rare = await rarity(db, asked, scope.passages)
+        return token_weights(question, tokens.spans, rare)
 
     async def load(self, passages: Sequence[Passage]) -> list[TokenEmbeddings]:
         """Token vectors in the passages' order. Raises DatabaseUnavailable or ModelUnavailable."""

@@ -98,8 +98,39 @@ async def remove_postings(db: AsyncConnection, document_id: int) -> int:
     return int(removed.scalar_one())
 
 
+async def rarity(db: AsyncConnection, question: QuestionTerms, passages: int) -> dict[str, float]:
+    """Inverse document frequency, among `passages`, of each of the question's terms."""
+    found = await _look_up(db, question)
+    return {
+        term: _idf(min(passages, sum(count for _, count in found.get(term, ()))), passages)
+        for term in question.terms
+    }
+
+
 async def weigh(db: AsyncConnection, question: QuestionTerms, passages: int) -> WeightedTerms:
     """Look the question's terms up and weigh them by how rare they are among `passages`."""
+    found = await _look_up(db, question)
+    ids: list[int] = []
+    groups: list[int] = []
+    idf: list[float] = []
+    frequency: list[int] = []
+    for group, variants in enumerate(found.values()):
+        in_passages = min(passages, sum(count for _, count in variants))
+        weight = _idf(in_passages, passages)
+        for term_id, _ in variants:
+            ids.append(term_id)
+            groups.append(group)
+            idf.append(weight)
+            frequency.append(in_passages)
+    return WeightedTerms(tuple(ids), tuple(groups), tuple(idf), tuple(frequency))
+
+
+def _idf(in_passages: int, passages: int) -> float:
+    return math.log(1 + (passages - in_passages + 0.5) / (in_passages + 0.5))
+
+
+async def _look_up(db: AsyncConnection, question: QuestionTerms) -> dict[str, list[tuple[int, int]]]:
+    """The question's terms that the index has: term → ids and passages of its forms."""
     column = "folded" if question.fold else "term"
     rows = await db.execute(
         text(
@@ -111,19 +142,7 @@ async def weigh(db: AsyncConnection, question: QuestionTerms, passages: int) -> 
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for asked, term_id, count in rows:
         found[asked].append((term_id, count))
-    ids: list[int] = []
-    groups: list[int] = []
-    idf: list[float] = []
-    frequency: list[int] = []
-    for group, variants in enumerate(found.values()):
-        in_passages = min(passages, sum(count for _, count in variants))
-        weight = math.log(1 + (passages - in_passages + 0.5) / (in_passages + 0.5))
-        for term_id, _ in variants:
-            ids.append(term_id)
-            groups.append(group)
-            idf.append(weight)
-            frequency.append(in_passages)
-    return WeightedTerms(tuple(ids), tuple(groups), tuple(idf), tuple(frequency))
+    return found
 
 
 async def search(db: AsyncConnection, terms: WeightedTerms, scope: Scope, limit: int) -> dict[int, float]:

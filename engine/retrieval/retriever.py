@@ -15,7 +15,7 @@ from engine.documents.store import DocumentStore
 from engine.errors import Unavailable
 from engine.observability.trace import stage
 from engine.reranking.base import Reranker
-from engine.reranking.late_interaction import combine
+from engine.reranking.combination import combine
 from engine.retrieval import lexical
 from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.retrieval.fusion import fuse
@@ -194,7 +194,7 @@ async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reran
     ordered = sorted(candidates, key=lambda c: -c.score)
     head, tail = ordered[: reranker.depth], ordered[reranker.depth :]
     own = await reranker.score(question, [c.passage for c in head])
-    combined = combine([c.fused for c in head], own)
+    combined = combine([c.fused for c in head], own, reranker.scale)
     head = [replace(c, reranked=r, score=score) for c, r, score in zip(head, own, combined, strict=True)]
     floor = min((c.score for c in head), default=0.0)
     top = max((c.score for c in tail), default=0.0)
