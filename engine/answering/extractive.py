@@ -13,6 +13,7 @@ from engine.answering.marks import escape_marks
 from engine.answering.model import Citation
 from engine.answering.overlap import Overlap, words
 from engine.answering.prompts import no_answer, quoted
+from engine.documents.model import Passage
 from engine.retrieval.model import Candidate
 from engine.text.languages import is_undiacritic_vietnamese
 from engine.text.sentences import split_sentences
@@ -128,12 +129,18 @@ def _read(
 ) -> tuple[list[str], list[list[tuple[int, int]]], list[list[list[str]]], Overlap]:
     """The question's words; each source's sentences, as places and as words; what the words weigh."""
     wanted = words(request.question, request.language)
-    spans = [split_sentences(candidate.passage.text) for candidate in request.sources]
+    spans = [_sentences(candidate.passage) for candidate in request.sources]
     said = [
         [words(candidate.passage.text[start:end], request.language) for start, end in places]
         for candidate, places in zip(request.sources, spans, strict=True)
     ]
     return wanted, spans, said, Overlap(sentence for sentences in said for sentence in sentences)
+
+
+def _sentences(passage: Passage) -> list[tuple[int, int]]:
+    """The sentences of a passage; its headings answer nothing, unless it has nothing else."""
+    every = split_sentences(passage.text)
+    return [span for span in every if passage.text[slice(*span)] not in passage.heading] or every
 
 
 def _block(candidate: Candidate, sentence: Sentence) -> str:

@@ -73,7 +73,7 @@ class DocumentIndex:
         statement = select(documents.c.title).where(
             documents.c.file_name == file_name,
             documents.c.deleted_at.is_(None),
-            documents.c.edited.any("title"),
+            documents.c.edited.contains(["title"]),
         )
         async with self._database.read() as db:
             return (await db.execute(statement)).scalar()

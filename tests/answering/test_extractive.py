@@ -41,6 +41,14 @@ async def test_vietnamese_is_answered_with_or_without_diacritics() -> None:
         assert not draft.unsupported
 
 
+async def test_headings_are_not_quoted() -> None:
+    passage = source("4.9. Late bids\nThese go back unopened; late bids are not read.", heading="4.9. Late bids")
+    _, draft = await answer(ask("What happens to late bids?", passage))
+    assert [citation.quote for citation in draft.citations] == [
+        "These go back unopened; late bids are not read."
+    ]
+
+
 def _meaning(*spans: tuple[int, int, int]) -> TokenEmbeddings:
     """Token vectors by hand: start, end and which meaning the token has."""
     return TokenEmbeddings(
