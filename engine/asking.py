@@ -14,7 +14,7 @@ from engine.answering.evidence import answerability
 from engine.answering.followups import resolve
 from engine.answering.language_model import LanguageModel
 from engine.answering.model import MODES, Answer, Answered, AnswerEvent, AnswerText, Mode, Receipt, Stage
-from engine.answering.phrasings import phrase
+from engine.answering.phrasings import Phrasings, phrase
 from engine.answering.prompts import no_answer
 from engine.chat.store import SessionStore
 from engine.documents.model import DocumentFilter
@@ -103,6 +103,16 @@ class Asker:
             )
         return self._rerankers[name]
 
+    async def other_phrasings(self, question: str, mode: str) -> Phrasings:
+        """What a mode searches for beside the question. Raises BadInput where it cannot."""
+        if mode not in MODES:
+            raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
+        if mode != "fast" and self._language_model is None:
+            raise BadInput(
+                f"The mode “{mode}” needs a language model.", hint="Set OPENAI_API_KEY or OPENAI_BASE_URL."
+            )
+        return await phrase(question, mode, self._language_model)
+
     async def stream(
         self,
         question: str,
@@ -185,7 +195,7 @@ class Asker:
             phrasings = await phrase(progress.standalone, mode, self._language_model)
         if phrasings.notice:
             progress.notices.append(phrasings.notice)
-        also = [*phrasings.questions[1:], *([phrasings.hypothetical] if phrasings.hypothetical else [])]
+        also = phrasings.others
         progress.phrasings = (progress.standalone, *also)
         retrieval = await self._retriever.retrieve(
             progress.standalone,

@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", "Measure retrieval and answers on a test collection.")
     evaluate.add_argument("folder", type=Path, metavar="DIR")
-    evaluate.add_argument("--pipelines", nargs="+", metavar="NAME", help="bm25 dense hybrid hybrid+RERANKER")
+    evaluate.add_argument(
+        "--pipelines", nargs="+", metavar="NAME", help="bm25 dense hybrid hybrid+RERANKER[+MODE]"
+    )
     evaluate.add_argument("--limit", type=int, metavar="N", help="only the first N queries")
 
     documents = command("documents", "List the documents.")

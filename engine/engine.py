@@ -130,19 +130,21 @@ class Engine:
     ) -> list[Candidate]:
         """The best `k` passages.
 
-        pipeline: ``bm25``, ``dense``, ``hybrid`` or ``hybrid+RERANKER``; None is the one
-        that questions go through. Raises BadInput for an unknown one.
+        pipeline: ``bm25``, ``dense``, ``hybrid``, ``hybrid+RERANKER`` or, with a language model,
+        ``hybrid+RERANKER+MODE``; None is the one that questions go through.
+        Raises BadInput for an unknown one.
         """
         question = self._asker.check(question)
-        search, _, name = (pipeline or "hybrid+").partition("+")
+        search, name, mode = [*(pipeline or "hybrid+").split("+"), "", ""][:3]
         if search not in SEARCHES:
             raise BadInput(
-                f"There is no pipeline “{pipeline}”.", hint="Use bm25, dense or hybrid[+RERANKER]."
+                f"There is no pipeline “{pipeline}”.", hint="Use bm25, dense or hybrid[+RERANKER[+MODE]]."
             )
         reranker = self._asker.reranker(name or None) if pipeline is None or name else None
+        also = (await self._asker.other_phrasings(question, mode)).others if mode else ()
         kept = max(k, self.settings.default_retrieval_k)
         retrieval = await self._retriever.retrieve(
-            question, reranker=reranker, filter=filter, k=kept, search=search
+            question, reranker=reranker, also=also, filter=filter, k=kept, search=search
         )
         return list(retrieval.candidates[:k])
 

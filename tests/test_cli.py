@@ -116,6 +116,15 @@ def test_evaluate_reports_every_pipeline_and_leaves_the_corpus_alone(run: Run, t
     assert parsed(run("documents", "--json"))["total"] == 2
 
 
+def test_evaluating_a_mode_needs_a_language_model(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"id": "d1", "text": "The gate closes at nine."}\n')
+    (tmp_path / "queries.jsonl").write_text('{"id": "q1", "text": "When does the gate close?"}\n')
+    (tmp_path / "qrels.tsv").write_text("query-id\tdoc-id\tscore\nq1\td1\t1\n")
+    done = run("evaluate", str(tmp_path), "--pipelines", "hybrid+built-in+balanced", "--json")
+    assert done.returncode == 1
+    assert "OPENAI_API_KEY" in done.stderr
+
+
 def test_a_collection_that_cannot_be_used_is_refused_by_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_text('{"id": "d1", "text": "x"}\n{broken\n')
     done = run("evaluate", str(tmp_path), "--json")

@@ -40,6 +40,11 @@ class Phrasings:
     hypothetical: str = ""
     notice: str = ""
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """All that is searched for beside the question itself."""
+        return self.questions[1:] + ((self.hypothetical,) if self.hypothetical else ())
+
 
 class _Balanced(BaseModel):
     model_config = ConfigDict(extra="forbid")

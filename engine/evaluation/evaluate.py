@@ -60,9 +60,20 @@ async def evaluate(
 
     pipelines: names as `Engine.search` takes them; None is bm25, dense, hybrid and hybrid
         with the default reranker. Latency is that of one query at a time, nothing cached.
+    The configured language model is asked for phrasings by pipelines with a mode, and for
+    nothing else: answers are measured as quotes, and not where all pipelines have a mode.
     """
     names = list(pipelines or ("bm25", "dense", "hybrid", f"hybrid+{settings.default_reranker_type}"))
     result = Evaluation()
+    if modes := [name for name in names if name.count("+") == 2]:
+        async with _apart(settings, collection, language_model=True) as engine:
+            await _index(engine, collection, progress)
+            ids = await _record_ids(engine)
+            for name in modes:
+                result.pipelines[name] = await _measure(engine, collection, ids, name, progress)
+    names = [name for name in names if name not in modes]
+    if not names:
+        return result
     async with _apart(settings, collection) as engine:
         await _index(engine, collection, progress)
         ids = await _record_ids(engine)
@@ -74,17 +85,18 @@ async def evaluate(
 
 
 @asynccontextmanager
-async def _apart(settings: Settings, collection: TestCollection) -> AsyncIterator[Engine]:
+async def _apart(
+    settings: Settings, collection: TestCollection, *, language_model: bool = False
+) -> AsyncIterator[Engine]:
     """An engine on a schema of its own, which is dropped in the end."""
     digest = hashlib.sha256(f"{collection.name}{time.time_ns()}".encode()).hexdigest()[:12]
-    own = settings.model_copy(
-        update={
-            "database_schema": f"evaluation_{digest}",
-            "default_retrieval_k": DEPTH,
-            "openai_api_key": type(settings.openai_api_key)(""),
-            "openai_base_url": "",
-        }
-    )
+    changed: dict[str, object] = {
+        "database_schema": f"evaluation_{digest}",
+        "default_retrieval_k": DEPTH,
+    }
+    if not language_model:
+        changed |= {"openai_api_key": type(settings.openai_api_key)(""), "openai_base_url": ""}
+    own = settings.model_copy(update=changed)
     async with open_engine(own) as engine:
         try:
             yield engine

@@ -42,7 +42,9 @@ async def test_vietnamese_is_answered_with_or_without_diacritics() -> None:
 
 
 async def test_headings_are_not_quoted() -> None:
-    passage = source("4.9. Late bids\nThese go back unopened; late bids are not read.", heading="4.9. Late bids")
+    passage = source(
+        "4.9. Late bids\nThese go back unopened; late bids are not read.", heading="4.9. Late bids"
+    )
     _, draft = await answer(ask("What happens to late bids?", passage))
     assert [citation.quote for citation in draft.citations] == [
         "These go back unopened; late bids are not read."

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -125,6 +126,25 @@ async def test_reindexing_keeps_the_document_and_its_version(engine: Engine) -> 
     after = await engine.documents.get(document_id)
     assert (after.version, after.passage_count) == (before.version, before.passage_count)
     assert (await engine.search("what is the limit"))[0].passage.document_id == document_id
+
+
+async def test_a_title_finds_its_passages_and_a_new_one_does_at_once(engine: Engine) -> None:
+    job = await ingest(engine, Upload("travel_policy.txt", b"Meals are refunded up to 45 euros a day."))
+    document = await engine.documents.get(job.files[0].document_id or 0)
+    assert document.metadata.title == "travel policy"
+    assert [c.passage.text for c in await engine.search("travel policy", pipeline="bm25")]
+
+    renamed = replace(document.metadata, title="Quy chế công tác")
+    await engine.ingestion.edit(document.id, renamed)
+    (reindexing, *_) = await engine.ingestion.jobs()
+    await engine.ingestion.wait(reindexing.id)
+    found = await engine.search("quy che cong tac", pipeline="bm25")
+    assert [c.passage.document_title for c in found] == ["Quy chế công tác"]
+    assert not await engine.search("travel policy", pipeline="bm25")
+
+    # Other edits index nothing.
+    await engine.ingestion.edit(document.id, replace(renamed, tags=("office",)))
+    assert (await engine.ingestion.jobs())[0].id == reindexing.id
 
 
 async def test_an_unknown_job_is_not_found(engine: Engine) -> None:
