@@ -23,6 +23,7 @@ from benchmarks.tables import SHARED, print_table
 from engine.evaluation.collection import Query, TestCollection, read_collection
 from engine.evaluation.evaluate import evaluate
 from engine.settings import load_settings
+from engine.text.normalisation import normalise_question
 from tests.openai_server import Messages, OpenAIServer, Reply
 
 PIPELINES = ("bm25", "hybrid+built-in", "hybrid+built-in+balanced", "hybrid+built-in+thorough")
@@ -35,7 +36,10 @@ def main() -> None:
     options = parser.parse_args()
     vietnamese = read_collection(SHARED / "xquad-vi", options.limit)
     english = read_collection(SHARED / "xquad-en", options.limit)
-    known = {theirs.text: ours for theirs, ours in zip(english.queries, vietnamese.queries, strict=True)}
+    known = {
+        normalise_question(theirs.text): ours
+        for theirs, ours in zip(english.queries, vietnamese.queries, strict=True)
+    }
     asked = TestCollection(
         "xquad-vi asked in English",
         vietnamese.corpus,

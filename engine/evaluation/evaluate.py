@@ -64,23 +64,18 @@ async def evaluate(
     nothing else: answers are measured as quotes, and not where all pipelines have a mode.
     """
     names = list(pipelines or ("bm25", "dense", "hybrid", f"hybrid+{settings.default_reranker_type}"))
-    result = Evaluation()
-    if modes := [name for name in names if name.count("+") == 2]:
-        async with _apart(settings, collection, language_model=True) as engine:
+    result = Evaluation({name: {} for name in names})
+    for with_mode in (False, True):
+        own = [name for name in names if (name.count("+") == 2) == with_mode]
+        if not own:
+            continue
+        async with _apart(settings, collection, language_model=with_mode) as engine:
             await _index(engine, collection, progress)
             ids = await _record_ids(engine)
-            for name in modes:
+            for name in own:
                 result.pipelines[name] = await _measure(engine, collection, ids, name, progress)
-    names = [name for name in names if name not in modes]
-    if not names:
-        return result
-    async with _apart(settings, collection) as engine:
-        await _index(engine, collection, progress)
-        ids = await _record_ids(engine)
-        for name in names:
-            result.pipelines[name] = await _measure(engine, collection, ids, name, progress)
-        if any(query.answers for query in collection.queries):
-            await _answers(engine, collection.queries, result, progress)
+            if not with_mode and any(query.answers for query in collection.queries):
+                await _answers(engine, collection.queries, result, progress)
     return result
 
 
