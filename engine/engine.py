@@ -39,6 +39,7 @@ from engine.settings import Settings, load_settings
 from engine.storage.database import Database
 from engine.storage.embedded import embedded_postgres
 from engine.storage.migrate import migrate
+from engine.storage.redis import RedisClient
 
 log = logging.getLogger(__name__)
 
@@ -212,6 +213,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         stack.push_async_callback(database.aclose)
         await migrate(database)
 
+        redis = await _open_redis(stack, settings)
         embedder = await open_embedder(settings.embedder, _embedder_options(settings, home))
         stack.push_async_callback(embedder.aclose)
         vectors = VectorIndex(embedder.name, embedder.dimension)
@@ -281,6 +283,18 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
         stack.push_async_callback(_stop, housekeeping)
         yield engine
+
+
+async def _open_redis(stack: AsyncExitStack, settings: Settings) -> RedisClient | None:
+    """The client that cache and sessions share, where one of them asks for it."""
+    if not (settings.enable_redis_cache or settings.enable_redis_sessions):
+        return None
+    redis = RedisClient(
+        settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds
+    )
+    stack.push_async_callback(redis.aclose)
+    await redis.connect()
+    return redis
 
 
 def _embedder_options(settings: Settings, home: Path) -> EmbedderOptions:

@@ -7,6 +7,7 @@
     ├── Cancelled                   the caller asked for work to stop
     └── Unavailable                 something that Dossier depends on does not answer
         ├── DatabaseUnavailable
+        ├── RedisUnavailable        never reaches a user: Redis is always optional
         ├── ModelUnavailable        a local model cannot be loaded
         └── LanguageModelUnavailable
 
@@ -60,6 +61,10 @@ class Unavailable(DossierError):
 
 class DatabaseUnavailable(Unavailable):
     """PostgreSQL cannot be reached, or has no free connection in time."""
+
+
+class RedisUnavailable(Unavailable):
+    """Redis does not answer, or refuses; whoever asked it takes the other way."""
 
 
 class ModelUnavailable(Unavailable):

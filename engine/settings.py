@@ -42,6 +42,14 @@ class Settings(BaseSettings):
     default_rerank_top_n: int = Field(5, ge=1, le=50, description="Passages that an answer is given")
     model_threads: int = Field(0, ge=0, le=256, description="Threads of a local model; 0 is one per core")
 
+    # Redis
+    enable_redis_cache: bool = Field(False, description="Share cached results through Redis")
+    enable_redis_sessions: bool = Field(False, description="Keep a hot copy of sessions in Redis")
+    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis or Valkey")
+    redis_timeout_seconds: float = Field(0.06, gt=0, le=5, description="Longest wait for Redis")
+    session_ttl_seconds: int = Field(86_400, ge=1, description="Life of a session's copy in Redis")
+    session_max_messages: int = Field(100, ge=1, description="Latest turns of a session kept in Redis")
+
     # the cache
     l1_cache_maxsize: int = Field(500, ge=0, description="Entries of the in-process cache layer; 0 is off")
     cache_ttl_embeddings: int = Field(86_400, ge=1, description="Life of a cached query embedding")
