@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange
+from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange, Quoted
 from engine.answering.citations import resolve_citations
 from engine.answering.evidence import answerability
 from engine.answering.followups import resolve
@@ -16,6 +16,7 @@ from engine.answering.language_model import LanguageModel
 from engine.answering.model import MODES, Answer, Answered, AnswerEvent, AnswerText, Mode, Receipt, Stage
 from engine.answering.phrasings import Phrasings, phrase
 from engine.answering.prompts import no_answer
+from engine.caching.layered import LayeredCache
 from engine.chat.store import SessionStore
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, DossierError, LanguageModelUnavailable, Unavailable
@@ -23,8 +24,8 @@ from engine.observability.trace import Trace, stage, tracing
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import TokenEmbeddings
-from engine.retrieval.model import Candidate
-from engine.retrieval.retriever import Retrieval, Retriever
+from engine.retrieval.model import Candidate, Retrieval
+from engine.retrieval.retriever import Retriever
 from engine.text.languages import detect_language
 from engine.text.normalisation import normalise_question
 
@@ -65,6 +66,7 @@ class Asker:
         rerankers: Mapping[str, Reranker | None],
         default_reranker: str,
         quoting: Answerer,
+        quotes: LayeredCache[Quoted],
         writing: Answerer | None,
         language_model: LanguageModel | None,
         limits: AskingLimits,
@@ -76,6 +78,7 @@ class Asker:
         self._rerankers = rerankers
         self._default_reranker = default_reranker
         self._quoting = quoting
+        self._quotes = quotes
         self._writing = writing
         self._language_model = language_model
         self._limits = limits
@@ -209,22 +212,44 @@ class Asker:
         if retrieval.notice:
             progress.notices.append(retrieval.notice)
         emit(Stage("reading"))
+        if self._writing is None:
+            return await self._quote(progress, retrieval, emit)
         with stage("reading"):
             request = await self._request(progress.standalone, retrieval, history)
             progress.confidence = await asyncio.to_thread(answerability, request)
-        language = request.language
         if not request.sources:
-            return Draft(no_answer(language), "no_answer", ())
+            return Draft(no_answer(request.language), "no_answer", ())
         emit(Stage("writing"))
-        with stage("writing"):
-            if self._writing is not None:
-                try:
-                    return await self._write(self._writing, request, progress, emit)
-                except LanguageModelUnavailable as error:
-                    progress.notices.append(f"{error.message} These are quotes from your documents instead.")
-            if progress.confidence < self._limits.threshold:
-                return Draft(no_answer(language), "no_answer", ())
-            return await self._write(self._quoting, request, progress, emit)
+        try:
+            with stage("writing"):
+                return await self._write(self._writing, request, progress, emit)
+        except LanguageModelUnavailable as error:
+            progress.notices.append(f"{error.message} These are quotes from your documents instead.")
+            return await self._quote(progress, retrieval, emit)
+
+    async def _quote(
+        self, progress: _Progress, retrieval: Retrieval, emit: Callable[[AnswerEvent], None]
+    ) -> Draft:
+        """The quoted answer, cached: it follows from the retrieval alone."""
+
+        async def compute() -> Quoted:
+            with stage("reading"):
+                request = await self._request(progress.standalone, retrieval, ())
+                confidence = await asyncio.to_thread(answerability, request)
+            whole = self._tokens is None or not request.sources or request.question_tokens is not None
+            if not request.sources or confidence < self._limits.threshold:
+                return Quoted(confidence, Draft(no_answer(request.language), "no_answer", ()), whole)
+            with stage("writing"):
+                draft = await self._write(self._quoting, request, progress, lambda _: None)
+            return Quoted(confidence, draft, whole)
+
+        quoted = await self._quotes.get((retrieval.key, self._limits.top_n, self._limits.threshold), compute)
+        progress.confidence = quoted.confidence
+        if quoted.draft.kind == "quotes":
+            progress.answerer, progress.text = self._quoting.name, [quoted.draft.text]
+            emit(Stage("writing"))
+            emit(AnswerText(quoted.draft.text))
+        return quoted.draft
 
     async def _history(self, session_id: UUID | None, replaces: int | None) -> tuple[Exchange, ...]:
         if session_id is None or self._limits.history_turns == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -17,14 +17,14 @@ from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
 from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
 from engine.asking import Asker, AskingLimits
-from engine.caching.memory import MemoryCache
+from engine.caching.caches import LAYERS, Caches, LayerReport
 from engine.chat.store import SessionStore
 from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
 from engine.documents.model import DocumentFilter, Passage
 from engine.documents.page_images import PageImage, render_page
 from engine.documents.parsing import ParsingLimits
-from engine.documents.store import DocumentStore
+from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, observe
 from engine.reranking import RERANKERS, RerankerParts
@@ -33,7 +33,7 @@ from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders import EmbedderOptions, open_embedder
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Candidate
-from engine.retrieval.retriever import SEARCHES, Retrieval, Retriever
+from engine.retrieval.retriever import SEARCHES, Retriever
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings, load_settings
 from engine.storage.database import Database
@@ -68,7 +68,9 @@ class Engine:
         language_model: str,
         features: Callable[[], Awaitable[list[Feature]]],
         database: Database,
+        caches: Caches,
     ) -> None:
+        self._caches = caches
         self.settings = settings
         self.database = database
         self.documents = documents
@@ -180,11 +182,23 @@ class Engine:
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
         await self.sessions.purge(self.settings.delete_grace_seconds)
+        await self._caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
 
-    def clear_caches(self) -> None:
-        """Forget cached question embeddings and retrieval results."""
-        self._retriever.clear_caches()
+    async def clear_cache(self, layers: Sequence[str] = LAYERS) -> None:
+        """Empty cache layers by name (``L1``, ``L2``, ``L3``). Raises BadInput.
+
+        L1 is emptied in this process; in others, what depends on the documents is no longer
+        found either, since the corpus counts as changed.
+        """
+        await self._caches.clear(layers)
+        if "L1" in layers:
+            async with self.database.write() as db:
+                await bump_generation(db)
+
+    async def cache_report(self) -> list[LayerReport]:
+        """What each cache layer counted and holds."""
+        return await self._caches.report()
 
     async def features(self) -> list[Feature]:
         """What was asked for and what is running."""
@@ -221,16 +235,9 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
 
         documents = DocumentStore(database)
         index = DocumentIndex(database, vectors)
-        embeddings: MemoryCache[Embedding] = MemoryCache(
-            "question embedding", maxsize=settings.l1_cache_maxsize, seconds=settings.cache_ttl_embeddings
-        )
-        results: MemoryCache[Retrieval] = MemoryCache(
-            "retrieval",
-            maxsize=settings.l1_cache_maxsize,
-            seconds=settings.cache_ttl_retrieval,
-            keep=lambda retrieval: not retrieval.notice,
-        )
-        retriever = Retriever(database, documents, vectors, embedder, embeddings=embeddings, results=results)
+        caches = Caches(settings, database, redis)
+        stack.push_async_callback(caches.aclose)
+        retriever = Retriever(database, documents, vectors, embedder, caches)
         tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
         rerankers = _open_rerankers(stack, RerankerParts(retriever.embed_question, tokens))
         sessions = SessionStore(database)
@@ -251,6 +258,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             rerankers,
             settings.default_reranker_type,
             QuotingAnswerer(),
+            caches.quotes,
             writing,
             language_model,
             AskingLimits(
@@ -278,6 +286,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             vectors=vectors,
             language_model=settings.openai_model if language_model else "",
             database=database,
+            caches=caches,
             features=lambda: observe(settings, database, vectors, rerankers, language_model is not None),
         )
         housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
@@ -289,9 +298,7 @@ async def _open_redis(stack: AsyncExitStack, settings: Settings) -> RedisClient 
     """The client that cache and sessions share, where one of them asks for it."""
     if not (settings.enable_redis_cache or settings.enable_redis_sessions):
         return None
-    redis = RedisClient(
-        settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds
-    )
+    redis = RedisClient(settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds)
     stack.push_async_callback(redis.aclose)
     await redis.connect()
     return redis

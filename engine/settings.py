@@ -52,6 +52,9 @@ class Settings(BaseSettings):
 
     # the cache
     l1_cache_maxsize: int = Field(500, ge=0, description="Entries of the in-process cache layer; 0 is off")
+    l1_cache_max_bytes: int = Field(64_000_000, ge=0, description="Bytes of the in-process cache layer")
+    enable_postgres_cache: bool = Field(True, description="Keep cached results in PostgreSQL too")
+    l3_cache_max_bytes: int = Field(500_000_000, ge=0, description="Bytes of the cache in PostgreSQL")
     cache_ttl_embeddings: int = Field(86_400, ge=1, description="Life of a cached query embedding")
     cache_ttl_retrieval: int = Field(3_600, ge=1, description="Life of a cached retrieval result")
 

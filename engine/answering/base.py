@@ -60,6 +60,18 @@ class Draft:
     completion_tokens: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A finished answer of quotes and the confidence that went with it.
+
+    whole: whether everything was there that it can be made from.
+    """
+
+    confidence: float
+    draft: Draft
+    whole: bool = True
+
+
 class Answerer(Protocol):
     """Writes an answer from sources.
 

@@ -1,66 +1,73 @@
-"""The in-process cache layer (L1): bounded, with a life for each entry, computing once."""
+"""The in-process cache layer (L1): bounded in entries and bytes, a life for each entry."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
-from engine.observability.trace import note_cache
+from engine.caching.base import LayerCounts, LayerUsage
 
 Value = TypeVar("Value")
+_Entry = tuple[Value, float, int]  # value, end of life, bytes
 
 
-class MemoryCache(Generic[Value]):
-    """Least recently used entries go first. Callers that miss the same key at once share one computation.
+class MemoryLayer(Generic[Value]):
+    """Least recently used entries go first.
 
-    name: what is cached, for traces. maxsize: entries; 0 keeps nothing. seconds: life of an entry.
-    keep: whether a computed value is worth keeping (a degraded one is not).
+    maxsize: entries; 0 keeps nothing. max_bytes: of all values, by `size`.
     """
 
-    def __init__(
-        self, name: str, *, maxsize: int, seconds: float, keep: Callable[[Value], bool] = lambda _: True
-    ) -> None:
-        self.name = name
-        self._keep = keep
-        self._entries: TTLCache[Hashable, Value] = TTLCache(maxsize=max(maxsize, 1), ttl=seconds)
-        self._off = maxsize == 0
-        self._running: dict[Hashable, asyncio.Task[Value]] = {}
-        self.hits = 0
-        self.misses = 0
+    name = "L1"
 
-    async def get(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> Value:
-        """The cached value of `key`, else the one that `compute` gives. Errors are not cached."""
-        if self._off:
-            note_cache(self.name, "off")
-            return await compute()
-        if key in self._entries:
-            self.hits += 1
-            note_cache(self.name, "L1")
-            return self._entries[key]
-        running = self._running.get(key)
-        if running is None:
-            self.misses += 1
-            note_cache(self.name, "miss")
-            running = asyncio.ensure_future(self._fill(key, compute))
-            self._running[key] = running
-            running.add_done_callback(lambda _: self._running.pop(key, None))
-        else:
-            self.hits += 1
-            note_cache(self.name, "L1")
-        # A caller that gives up must not take the computation from the others.
-        return await asyncio.shield(running)
+    def __init__(self, *, maxsize: int, max_bytes: int, size: Callable[[Value], int]) -> None:
+        self.counts = LayerCounts()
+        self._maxsize = maxsize
+        self._max_bytes = max_bytes
+        self._size = size
+        self._entries: _Entries = _Entries(self.counts, max_bytes)
 
-    async def _fill(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> Value:
-        value = await compute()
-        if self._keep(value):
-            self._entries[key] = value
-        return value
+    def get(self, key: Hashable) -> Value | None:
+        """The value, if it is there and alive."""
+        with self.counts.timed():
+            entry: _Entry[Value] | None = self._entries.get(key)
+        if entry is None:
+            self.counts.misses += 1
+            return None
+        self.counts.hits += 1
+        return entry[0]
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def set(self, key: Hashable, value: Value, seconds: float) -> None:
+        """Keep a value for so long. One larger than a quarter of the room is not kept."""
+        size = self._size(value)
+        if self._maxsize == 0 or size > self._max_bytes // 4:
+            return
+        self.counts.writes += 1
+        self._entries[key] = (value, time.monotonic() + seconds, size)
+        while len(self._entries) > self._maxsize:
+            self._entries.popitem()
 
     def clear(self) -> None:
+        """Forget everything."""
         self._entries.clear()
+
+    def usage(self) -> LayerUsage:
+        """What it holds."""
+        self._entries.expire()
+        return LayerUsage(len(self._entries), int(self._entries.currsize), self._max_bytes)
+
+
+class _Entries(TLRUCache[Hashable, Any]):
+    """Counts what had to make room."""
+
+    def __init__(self, counts: LayerCounts, max_bytes: int) -> None:
+        super().__init__(
+            max_bytes, ttu=lambda _key, entry, _now: entry[1], timer=time.monotonic, getsizeof=lambda e: e[2]
+        )
+        self._counts = counts
+
+    def popitem(self) -> tuple[Hashable, Any]:
+        self._counts.evictions += 1
+        return super().popitem()

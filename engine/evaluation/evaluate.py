@@ -88,6 +88,9 @@ async def _apart(
     changed: dict[str, object] = {
         "database_schema": f"evaluation_{digest}",
         "default_retrieval_k": DEPTH,
+        "l1_cache_maxsize": 0,
+        "enable_postgres_cache": False,
+        "enable_redis_cache": False,
     }
     if not language_model:
         changed |= {"openai_api_key": type(settings.openai_api_key)(""), "openai_base_url": ""}
@@ -137,9 +140,9 @@ async def _measure(
         raise BadInput(f"No query of {collection.name} has a relevance judgment.")
     run: list[Any] = []
     milliseconds: list[float] = []
-    engine.clear_caches()
+    await engine.clear_cache()
     await engine.search(judged[0].text, k=DEPTH, pipeline=pipeline)  # plans and pages are warm for all
-    engine.clear_caches()
+    await engine.clear_cache()
     for done, query in enumerate(judged, start=1):
         started = time.perf_counter()
         candidates = await engine.search(query.text, k=DEPTH, pipeline=pipeline)

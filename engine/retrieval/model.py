@@ -24,3 +24,18 @@ class Candidate:
     fused: float
     reranked: float | None
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Candidates, best first.
+
+    found: passages that the searches gave before reranking.
+    notice: a sentence for the reader where something was left out; usually empty.
+    key: stands for the question, its scope, the corpus as it is and all settings behind them.
+    """
+
+    candidates: tuple[Candidate, ...]
+    found: int
+    notice: str = ""
+    key: str = ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.caching.memory import MemoryCache
+from engine.caching.caches import Caches
 from engine.documents.model import DocumentFilter
 from engine.documents.store import DocumentStore
 from engine.errors import Unavailable
@@ -19,7 +19,7 @@ from engine.reranking.combination import combine
 from engine.retrieval import lexical
 from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.retrieval.fusion import fuse
-from engine.retrieval.model import Candidate
+from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.scope import Scope, resolve_scope
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
@@ -33,19 +33,6 @@ SEARCHES: tuple[Search, ...] = get_args(Search)
 NOT_IN_FORCE = 0.85
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Candidates, best first.
-
-    found: passages that the searches gave before reranking.
-    notice: a sentence for the reader where something was left out; usually empty.
-    """
-
-    candidates: tuple[Candidate, ...]
-    found: int
-    notice: str = ""
-
-
 class Retriever:
     """Finds the passages that may answer a question."""
 
@@ -55,26 +42,20 @@ class Retriever:
         documents: DocumentStore,
         vectors: VectorIndex,
         embedder: Embedder,
-        *,
-        embeddings: MemoryCache[Embedding],
-        results: MemoryCache[Retrieval],
+        caches: Caches,
     ) -> None:
         self._database = database
         self._documents = documents
         self._vectors = vectors
         self._embedder = embedder
-        self._embeddings = embeddings
-        self._results = results
+        self._embeddings = caches.embeddings
+        self._results = caches.results
 
     async def embed_question(self, question: str) -> Embedding:
         """The question's embedding, cached."""
         with stage("embedding"):
-            key = (self._embedder.name, question)
+            key = (self._embedder.name, question.casefold())
             return await self._embeddings.get(key, lambda: self._embedder.embed_query(question))
-
-    def clear_caches(self) -> None:
-        self._embeddings.clear()
-        self._results.clear()
 
     async def retrieve(
         self,
@@ -98,7 +79,7 @@ class Retriever:
         async with self._database.read() as db:
             scope = await resolve_scope(db, filter)
         key = (
-            phrasings,
+            [phrasing.casefold() for phrasing in phrasings],
             filter,
             k,
             search,
@@ -106,9 +87,10 @@ class Retriever:
             reranker and reranker.name,
             scope.generation,
         )
-        return await self._results.get(
+        retrieval = await self._results.get(
             key, lambda: self._retrieve(phrasings, scope, reranker, k, search, entering)
         )
+        return replace(retrieval, key=self._results.digest(key))
 
     async def _retrieve(
         self,

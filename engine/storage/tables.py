@@ -150,6 +150,17 @@ corpus = Table(
     CheckConstraint("one_row", name="corpus_one_row"),
 )
 
+cache_entries = Table(
+    "cache_entries",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("cache_entries_expires_at", "expires_at"),
+    prefixes=["UNLOGGED"],
+)
+
 sessions = Table(
     "sessions",
     metadata,

@@ -2,82 +2,53 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import pytest
-
-from engine.caching.memory import MemoryCache
-from engine.observability.trace import tracing
-
-pytestmark = pytest.mark.anyio
+from engine.caching.memory import MemoryLayer
 
 
-class Computation:
-    def __init__(self) -> None:
-        self.runs = 0
-        self.go = asyncio.Event()
-
-    async def __call__(self) -> int:
-        self.runs += 1
-        await self.go.wait()
-        return self.runs
+def layer(*, maxsize: int = 10, max_bytes: int = 1000) -> MemoryLayer[str]:
+    return MemoryLayer(maxsize=maxsize, max_bytes=max_bytes, size=len)
 
 
-async def test_a_thousand_identical_misses_compute_once() -> None:
-    cache: MemoryCache[int] = MemoryCache("x", maxsize=10, seconds=60)
-    work = Computation()
-    callers = [asyncio.create_task(cache.get("key", work)) for _ in range(1000)]
-    await asyncio.sleep(0)
-    work.go.set()
-    assert set(await asyncio.gather(*callers)) == {1}
-    assert work.runs == 1
+def test_entries_are_bounded_and_the_least_used_goes_first() -> None:
+    memory = layer(maxsize=3)
+    for key in "abc":
+        memory.set(key, key, 60)
+    assert memory.get("a") == "a"
+    memory.set("d", "d", 60)
+    assert [memory.get(key) for key in "abcd"] == ["a", None, "c", "d"]
+    assert memory.counts.evictions == 1
 
 
-async def test_a_caller_that_gives_up_does_not_stop_the_others() -> None:
-    cache: MemoryCache[int] = MemoryCache("x", maxsize=10, seconds=60)
-    work = Computation()
-    first = asyncio.create_task(cache.get("key", work))
-    second = asyncio.create_task(cache.get("key", work))
-    await asyncio.sleep(0)
-    first.cancel()
-    work.go.set()
-    assert await second == 1
-
-
-async def test_errors_and_degraded_values_are_not_kept() -> None:
-    cache: MemoryCache[str] = MemoryCache("x", maxsize=10, seconds=60, keep=lambda value: value != "degraded")
-
-    async def fails() -> str:
-        raise ValueError
-
-    async def gives(value: str) -> str:
-        return value
-
-    with pytest.raises(ValueError, match=""):
-        await cache.get("key", fails)
-    assert await cache.get("key", lambda: gives("degraded")) == "degraded"
-    assert await cache.get("key", lambda: gives("whole")) == "whole"
-    assert await cache.get("key", lambda: gives("never computed")) == "whole"
-
-
-async def test_the_trace_tells_which_layer_served() -> None:
-    cache: MemoryCache[int] = MemoryCache("embedding", maxsize=10, seconds=60)
-
-    async def one() -> int:
-        return 1
-
-    for expected in ("miss", "L1"):
-        with tracing() as trace:
-            await cache.get("key", one)
-        assert trace.cache == {"embedding": expected}
-
-
-async def test_the_size_is_bounded() -> None:
-    cache: MemoryCache[int] = MemoryCache("x", maxsize=3, seconds=60)
-
-    async def one() -> int:
-        return 1
-
+def test_bytes_are_bounded_whatever_the_number_of_entries() -> None:
+    memory = layer(max_bytes=1000)
     for key in range(10):
-        await cache.get(key, one)
-    assert len(cache) == 3
+        memory.set(key, "x" * 200, 60)
+    assert memory.usage().bytes <= 1000
+    assert memory.usage().entries == 5
+    memory.set("large", "x" * 900, 60)  # would drive out all others
+    assert memory.get("large") is None
+    assert memory.usage().entries == 5
+
+
+def test_an_entry_ends_with_its_life() -> None:
+    memory = layer()
+    memory.set("gone", "x", -1)
+    memory.set("here", "x", 60)
+    assert memory.get("gone") is None
+    assert memory.get("here") == "x"
+
+
+def test_look_ups_are_counted() -> None:
+    memory = layer()
+    memory.set("a", "x", 60)
+    for key in "aab":
+        memory.get(key)
+    assert (memory.counts.hits, memory.counts.misses) == (2, 1)
+    assert round(memory.counts.hit_rate, 2) == 0.67
+    assert sum(memory.counts.latencies) == 3
+
+
+def test_no_room_keeps_nothing() -> None:
+    memory = layer(maxsize=0)
+    memory.set("a", "x", 60)
+    assert memory.get("a") is None
