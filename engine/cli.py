@@ -15,6 +15,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from engine.answering.model import MODES
+from engine.caching.caches import LAYERS
 from engine.documents.jobs import Job, Upload
 from engine.documents.model import DocumentFilter
 from engine.documents.queries import DocumentQuery
@@ -82,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     documents.add_argument("--text", default="", help="words of the title or file name")
     documents.add_argument("--limit", type=int, default=50)
     documents.add_argument("--offset", type=int, default=0)
+
+    cache = command("cache", "Tell what the cache layers hold, or empty them.")
+    cache.add_argument("--clear", nargs="+", choices=LAYERS, metavar="LAYER", help=" ".join(LAYERS))
 
     command("features", "Tell what was asked for and what is running.")
     return parser
@@ -181,6 +185,20 @@ async def _documents(engine: Engine, options: argparse.Namespace) -> int:
     return 0
 
 
+async def _cache(engine: Engine, options: argparse.Namespace) -> int:
+    if options.clear:
+        await engine.clear_cache(options.clear)
+    layers = await engine.cache_report()
+    if options.json:
+        _print_json({"cleared": options.clear or [], "layers": [asdict(layer) for layer in layers]})
+        return 0
+    for layer in layers:
+        used = layer.usage
+        held = f"{used.entries:8,} entries  {used.bytes / 1e6:10,.1f} MB" if used else "cannot be asked"
+        print(f"{layer.name}  {held}")
+    return 0
+
+
 async def _features(engine: Engine, options: argparse.Namespace) -> int:
     features = await engine.features()
     if options.json:
@@ -227,6 +245,7 @@ def _print_json(value: dict[str, Any]) -> None:
 
 
 _COMMANDS = {
+    "cache": _cache,
     "ingest": _ingest,
     "ask": _ask,
     "search": _search,

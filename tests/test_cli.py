@@ -89,6 +89,18 @@ def test_failures_name_the_reason_and_set_the_status(run: Run, tmp_path: Path) -
     assert "Traceback" not in absent.stderr + broken.stderr
 
 
+def test_cache_layers_are_told_and_emptied(run: Run) -> None:
+    def held() -> dict[str, int]:
+        layers = parsed(run("cache", "--json"))["layers"]
+        return {layer["name"]: layer["usage"]["entries"] for layer in layers}
+
+    run("ask", "When does the gate close?", "--json")
+    assert held()["L3"] > 0
+    assert parsed(run("cache", "--clear", "L3", "--json"))["cleared"] == ["L3"]
+    assert held()["L3"] == 0
+    assert run("cache", "--clear", "L9").returncode == 2
+
+
 def test_evaluate_reports_every_pipeline_and_leaves_the_corpus_alone(run: Run, tmp_path: Path) -> None:
     facts = ["The gate closes at nine.", "Bread is baked at five.", "The library opens at ten."]
     questions = ["When does the gate close?", "When is bread baked?", "When does the library open?"]

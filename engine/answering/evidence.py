@@ -19,10 +19,15 @@ from engine.answering.base import AnswerRequest
 from engine.reranking.late_interaction import late_interaction_scores
 from engine.retrieval.embedders.base import TokenEmbeddings
 from engine.text.analysis import analyse, analyse_question, fold_term
+from engine.text.sentences import split_sentences
 
 # Below it nothing is quoted: 3.7 % of answerable questions are refused, all of those on
 # other subjects, 15 % of those that only look answerable.
 ANSWER_THRESHOLD = 0.25
+
+# A sentence with this share of the question's terms is worth quoting whatever the estimate: no
+# question on another subject met one, and short mixed passages are estimated too low.
+_SAID = 0.7
 
 # Embedder → weights of the highest cosine, the highest late interaction and the coverage,
 # and the intercept. Scores of another embedder lie elsewhere, and would need a fit of their own.
@@ -37,12 +42,26 @@ def answerability(request: AnswerRequest) -> float:
         return 0.0
     asked = analyse_question(request.question)
     terms = set(asked.terms)
-    coverage = max(
-        _share(terms, analyse(c.passage.text, request.language), asked.fold) for c in request.sources
+    estimate = _estimate(request, terms, asked.fold)
+    if estimate < ANSWER_THRESHOLD and len(terms) > 1 and _said_at_once(request, terms, asked.fold) >= _SAID:
+        return ANSWER_THRESHOLD
+    return estimate
+
+
+def _said_at_once(request: AnswerRequest, terms: set[str], fold: bool) -> float:
+    """Largest share of the question's terms that one sentence of the sources has."""
+    return max(
+        _share(terms, analyse(candidate.passage.text[start:end], request.language), fold)
+        for candidate in request.sources
+        for start, end in split_sentences(candidate.passage.text)
     )
+
+
+def _estimate(request: AnswerRequest, terms: set[str], fold: bool) -> float:
+    coverage = max(_share(terms, analyse(c.passage.text, request.language), fold) for c in request.sources)
     fitted = _FITTED.get(request.embedder)
     cosines = [c.dense for c in request.sources if c.dense is not None]
-    if fitted is None or asked.fold or not cosines or request.question_tokens is None:
+    if fitted is None or fold or not cosines or request.question_tokens is None:
         weight, intercept = _COVERAGE_ONLY
         return _logistic(weight * coverage + intercept)
     interaction = float(

@@ -10,6 +10,7 @@ import pytest
 
 from engine.answering.base import AnswerRequest
 from engine.answering.evidence import ANSWER_THRESHOLD, answerability
+from engine.documents.jobs import Upload
 from engine.documents.model import PassageDraft
 
 from ..conftest import OpenEngine
@@ -46,3 +47,16 @@ async def test_questions_on_other_subjects_are_refused_and_real_ones_answered(
         refused = [(await engine.ask(question)).confidence < ANSWER_THRESHOLD for question in other]
     assert sum(answered) >= 0.85 * len(own)
     assert sum(refused) >= 0.9 * len(other)
+
+
+async def test_a_sentence_that_says_it_is_not_withheld(open_test_engine: OpenEngine) -> None:
+    note = (
+        b"# Travel\n\nMeals abroad are refunded up to 45 euros a day. Receipts are handed in within ten days."
+    )
+    async with open_test_engine() as engine:
+        job = await engine.ingestion.submit([Upload("travel.md", note)])
+        await engine.ingestion.wait(job.id)
+        answer = await engine.ask("When are receipts handed in?")
+        assert answer.kind == "quotes"
+        assert "within ten days" in answer.text
+        assert (await engine.ask("When was the harbour built?")).kind == "no_answer"
