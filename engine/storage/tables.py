@@ -166,6 +166,8 @@ sessions = Table(
     metadata,
     Column("id", UUID(as_uuid=True), primary_key=True),
     Column("title", Text, nullable=False),
+    # another one with every change of its turns, and never one that was there before
+    Column("version", BigInteger, nullable=False, server_default="0"),
     _now("created_at"),
     _now("updated_at"),
     Column("deleted_at", DateTime(timezone=True)),
