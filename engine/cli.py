@@ -205,7 +205,9 @@ async def _features(engine: Engine, options: argparse.Namespace) -> int:
         _print_json({"features": [asdict(feature) for feature in features]})
         return 0
     for feature in features:
-        print(f"{feature.name:15} {feature.effective}" + (f"  ({feature.why})" if feature.why else ""))
+        since = f"since {feature.since:%Y-%m-%d %H:%M} UTC"
+        why = f"  ({feature.why})" if feature.why else ""
+        print(f"{feature.name:15} asked {feature.asked}; {feature.effective}, {since}{why}")
     return 0
 
 

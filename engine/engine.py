@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -26,7 +26,7 @@ from engine.documents.page_images import PageImage, render_page
 from engine.documents.parsing import ParsingLimits
 from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
-from engine.features import Feature, observe
+from engine.features import Feature, Features
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
@@ -66,7 +66,7 @@ class Engine:
         index: DocumentIndex,
         vectors: VectorIndex,
         language_model: str,
-        features: Callable[[], Awaitable[list[Feature]]],
+        features: Features,
         database: Database,
         caches: Caches,
     ) -> None:
@@ -202,7 +202,7 @@ class Engine:
 
     async def features(self) -> list[Feature]:
         """What was asked for and what is running."""
-        return await self._features()
+        return await self._features.observe()
 
 
 @asynccontextmanager
@@ -287,7 +287,15 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             language_model=settings.openai_model if language_model else "",
             database=database,
             caches=caches,
-            features=lambda: observe(settings, database, vectors, rerankers, language_model is not None),
+            features=Features(
+                settings,
+                database,
+                vectors,
+                rerankers,
+                caches,
+                redis,
+                language_model=language_model is not None,
+            ),
         )
         housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
         stack.push_async_callback(_stop, housekeeping)

@@ -3,73 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from sqlalchemy import text
 
-from engine.errors import DatabaseUnavailable
+from engine.caching.caches import Caches, LayerReport
+from engine.errors import DatabaseUnavailable, RedisUnavailable
 from engine.reranking.base import Reranker
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings
 from engine.storage.database import Database
+from engine.storage.redis import RedisClient
+
+OFF = "off"
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature or setting. why: why `effective` differs from `asked`; empty if it does not."""
+    """One feature. why: why `effective` differs from `asked`; empty if it does not.
+
+    since: when `effective` was first seen as it is, by this process.
+    """
 
     name: str
     asked: str
     effective: str
     why: str = ""
+    since: datetime = _NEVER
 
 
-async def observe(
-    settings: Settings,
-    database: Database,
-    vectors: VectorIndex,
-    rerankers: Mapping[str, Reranker | None],
-    language_model: bool,
-) -> list[Feature]:
-    """Look at what is running: the database is asked, not the configuration."""
-    asked_database = "PostgreSQL at DATABASE_URL" if settings.database_url else "embedded PostgreSQL"
-    waiting = 0
-    try:
-        async with database.read() as db:
-            version = (await db.execute(text("SHOW server_version"))).scalar_one()
-            vector = (
-                await db.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
-            ).scalar_one()
-            waiting = len(await vectors.documents_missing(db))
-        storage = Feature("database", asked_database, f"{asked_database}: {version}, pgvector {vector}")
-    except DatabaseUnavailable as error:
-        storage = Feature("database", asked_database, "not reachable", error.message)
-    reranker = settings.default_reranker_type
-    serving = rerankers.get(reranker)
-    return [
-        storage,
-        Feature(
-            "embedder",
-            settings.embedder,
-            settings.embedder,
-            f"{waiting} documents are still being embedded; words alone find them until then."
-            if waiting
-            else "",
-        ),
-        Feature(
-            "reranker",
-            reranker,
-            serving.name if serving else "none",
-            "The embedder gives no token vectors." if serving is None and reranker != "none" else "",
-        ),
-        Feature(
-            "language model",
-            settings.openai_model if language_model else "none",
-            settings.openai_model if language_model else "none: answers are quotes",
-        ),
-        Feature(
-            "L1 cache",
-            f"{settings.l1_cache_maxsize} entries",
-            f"{settings.l1_cache_maxsize} entries" if settings.l1_cache_maxsize else "off",
-        ),
-    ]
+class Features:
+    """Looks at what is running: servers are asked, never the configuration."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        vectors: VectorIndex,
+        rerankers: Mapping[str, Reranker | None],
+        caches: Caches,
+        redis: RedisClient | None,
+        *,
+        language_model: bool,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._vectors = vectors
+        self._rerankers = rerankers
+        self._caches = caches
+        self._redis = redis
+        self._language_model = language_model
+        self._seen: dict[str, tuple[str, datetime]] = {}
+
+    async def observe(self) -> list[Feature]:
+        """All features as they are now. Raises nothing."""
+        settings = self._settings
+        redis = await self._ask_redis()
+        layers = {layer.name: layer for layer in await self._caches.report()}
+        found = [
+            *await self._storage(),
+            self._reranker(),
+            Feature(
+                "language model",
+                settings.openai_model if self._language_model else "none",
+                settings.openai_model if self._language_model else "none: answers are quotes",
+            ),
+            _layer("L1 cache", settings.l1_cache_maxsize > 0, layers.get("L1")),
+            self._on_redis("L2 cache", settings.enable_redis_cache, redis, "L1 and L3 serve."),
+            _layer("L3 cache", settings.enable_postgres_cache, layers.get("L3")),
+            self._on_redis("Redis sessions", settings.enable_redis_sessions, redis, "PostgreSQL serves."),
+        ]
+        return [self._dated(feature) for feature in found]
+
+    def _dated(self, feature: Feature) -> Feature:
+        effective, since = self._seen.get(feature.name, ("", _NEVER))
+        if effective != feature.effective:
+            since = datetime.now(UTC)
+            self._seen[feature.name] = feature.effective, since
+        return replace(feature, since=since)
+
+    async def _storage(self) -> list[Feature]:
+        settings = self._settings
+        asked = "PostgreSQL at DATABASE_URL" if settings.database_url else "embedded PostgreSQL"
+        waiting = 0
+        try:
+            async with self._database.read() as db:
+                version = (await db.execute(text("SHOW server_version"))).scalar_one()
+                vector = (
+                    await db.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
+                ).scalar_one()
+                waiting = len(await self._vectors.documents_missing(db))
+            database = Feature("database", asked, f"{asked}: {version}, pgvector {vector}")
+        except DatabaseUnavailable as error:
+            database = Feature("database", asked, "not reachable", error.message)
+        why = f"{waiting} documents are still being embedded; words alone find them until then."
+        return [
+            database,
+            Feature("embedder", settings.embedder, settings.embedder, why if waiting else ""),
+        ]
+
+    def _reranker(self) -> Feature:
+        asked = self._settings.default_reranker_type
+        serving = self._rerankers.get(asked)
+        why = "The embedder gives no token vectors." if serving is None and asked != "none" else ""
+        return Feature("reranker", asked, serving.name if serving else "none", why)
+
+    async def _ask_redis(self) -> str:
+        """The server's name and version; empty if it does not answer."""
+        if self._redis is None:
+            return ""
+        try:
+            told = await self._redis.run(lambda redis: redis.info("server"))
+        except RedisUnavailable:
+            return ""
+        return (
+            f"Valkey {told['valkey_version']}"
+            if "valkey_version" in told
+            else f"Redis {told['redis_version']}"
+        )
+
+    def _on_redis(self, name: str, asked: bool, server: str, instead: str) -> Feature:
+        if not asked or self._redis is None:
+            return Feature(name, OFF, OFF)
+        status = self._redis.status()
+        if not server:
+            return Feature(name, "on", OFF, f"Redis: {status.why or 'it does not answer'}. {instead}")
+        if not status.writable:
+            return Feature(name, "on", f"{server}, reading only", f"Redis: {status.why}. {instead}")
+        return Feature(name, "on", server)
+
+
+def _layer(name: str, asked: bool, layer: LayerReport | None) -> Feature:
+    if not asked:
+        return Feature(name, OFF, OFF)
+    if layer is None or layer.usage is None:
+        return Feature(name, "on", OFF, "It cannot be asked; the other layers serve.")
+    return Feature(name, "on", "on")
