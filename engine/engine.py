@@ -18,6 +18,7 @@ from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
 from engine.asking import Asker, AskingLimits
 from engine.caching.caches import LAYERS, Caches, LayerReport
+from engine.chat.hot_copy import HotCopy
 from engine.chat.store import SessionStore
 from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
@@ -70,7 +71,7 @@ class Engine:
         database: Database,
         caches: Caches,
     ) -> None:
-        self._caches = caches
+        self.caches = caches
         self.settings = settings
         self.database = database
         self.documents = documents
@@ -182,7 +183,7 @@ class Engine:
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
         await self.sessions.purge(self.settings.delete_grace_seconds)
-        await self._caches.prune()
+        await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
 
     async def clear_cache(self, layers: Sequence[str] = LAYERS) -> None:
@@ -191,14 +192,14 @@ class Engine:
         L1 is emptied in this process; in others, what depends on the documents is no longer
         found either, since the corpus counts as changed.
         """
-        await self._caches.clear(layers)
+        await self.caches.clear(layers)
         if "L1" in layers:
             async with self.database.write() as db:
                 await bump_generation(db)
 
     async def cache_report(self) -> list[LayerReport]:
         """What each cache layer counted and holds."""
-        return await self._caches.report()
+        return await self.caches.report()
 
     async def features(self) -> list[Feature]:
         """What was asked for and what is running."""
@@ -240,7 +241,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         retriever = Retriever(database, documents, vectors, embedder, caches)
         tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
         rerankers = _open_rerankers(stack, RerankerParts(retriever.embed_question, tokens))
-        sessions = SessionStore(database)
+        sessions = SessionStore(database, _open_hot_copy(stack, settings, redis))
         ingestion = Ingestion(
             index,
             documents,
@@ -310,6 +311,20 @@ async def _open_redis(stack: AsyncExitStack, settings: Settings) -> RedisClient 
     stack.push_async_callback(redis.aclose)
     await redis.connect()
     return redis
+
+
+def _open_hot_copy(stack: AsyncExitStack, settings: Settings, redis: RedisClient | None) -> HotCopy | None:
+    """The copy of sessions in Redis, where it is asked for."""
+    if redis is None or not settings.enable_redis_sessions:
+        return None
+    hot = HotCopy(
+        redis,
+        schema=settings.database_schema,
+        seconds=settings.session_ttl_seconds,
+        max_turns=settings.session_max_messages,
+    )
+    stack.push_async_callback(hot.aclose)
+    return hot
 
 
 def _embedder_options(settings: Settings, home: Path) -> EmbedderOptions:

