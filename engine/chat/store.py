@@ -8,10 +8,25 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    and_,
+    cast,
+    delete,
+    exists,
+    extract,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from engine.answering.model import Answer, Mode
 from engine.chat.export import as_markdown
+from engine.chat.hot_copy import HotCopy, NoHotCopy
 from engine.chat.model import Session, Turn, Vote
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, NotFound
@@ -23,13 +38,21 @@ TITLE_LENGTH = 80
 _ANSWER = TypeAdapter(Answer)
 _FILTER = TypeAdapter(DocumentFilter)
 _TURNS = select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery().label("turn_count")
+# Grows, and by the clock: a database put back from a backup gives no version a second time.
+_NEXT_VERSION = func.greatest(
+    sessions.c.version + 1, cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+)
 
 
 class SessionStore:
-    """Every method raises NotFound for a session or turn that is not there."""
+    """Every method raises NotFound for a session or turn that is not there.
 
-    def __init__(self, database: Database) -> None:
+    hot: the copy of the latest turns from which `turns` is served where it can be.
+    """
+
+    def __init__(self, database: Database, hot: HotCopy | NoHotCopy | None = None) -> None:
         self._database = database
+        self.hot = hot or NoHotCopy()
 
     async def create(self, title: str = "") -> Session:
         """A new, empty session. Without a title, its first question becomes it."""
@@ -72,20 +95,15 @@ class SessionStore:
         """Give it another title. Raises BadInput for an empty one."""
         if not _title(title):
             raise BadInput("A session needs a title.")
-        await self._change(session_id, title=_title(title))
+        await self._change(_living(session_id), title=_title(title))
 
     async def delete(self, session_id: UUID) -> None:
         """Hide it; `restore` brings it back until it is purged."""
-        await self._change(session_id, deleted_at=func.now())
+        await self._change(_living(session_id), deleted_at=func.now(), version=_NEXT_VERSION)
 
     async def restore(self, session_id: UUID) -> None:
         """Undo `delete`."""
-        async with self._database.write() as db:
-            changed = await db.execute(
-                update(sessions).where(sessions.c.id == session_id).values(deleted_at=None)
-            )
-            if not changed.rowcount:
-                raise _no_session()
+        await self._change(sessions.c.id == session_id, deleted_at=None, version=_NEXT_VERSION)
 
     async def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago than that."""
@@ -96,16 +114,30 @@ class SessionStore:
 
     async def turns(self, session_id: UUID, latest: int | None = None) -> builtins.list[Turn]:
         """The turns in order; only the `latest` ones if given."""
+        hot = self.hot.usable and latest != 0
+        if hot:
+            present = select(sessions.c.version).where(_living(session_id))
+            async with self._database.read() as db:
+                version = (await db.execute(present)).scalar()
+            if version is None:
+                return []
+            copied = await self.hot.read(session_id, version, latest)
+            if copied is not None:
+                return copied
+        # The version in the same statement: turns of another one are never kept under it.
         statement = (
-            select(turns)
+            select(turns, sessions.c.version)
             .join(sessions, sessions.c.id == turns.c.session_id)
             .where(_living(session_id))
             .order_by(turns.c.position.desc())
             .limit(latest)
         )
         async with self._database.read() as db:
-            found = [_turn(row) for row in await db.execute(statement)]
-        return found[::-1]
+            rows = (await db.execute(statement)).all()
+        found = [_turn(row) for row in reversed(rows)]
+        if hot and rows:
+            self.hot.keep(session_id, rows[0].version, found)
+        return found
 
     async def add_turn(
         self,
@@ -120,7 +152,9 @@ class SessionStore:
         async with self._database.write() as db:
             # The session's row is the queue: two tabs that write at once get an order.
             row = (
-                await db.execute(select(sessions.c.title).where(_living(session_id)).with_for_update())
+                await db.execute(
+                    select(sessions.c.title, sessions.c.version).where(_living(session_id)).with_for_update()
+                )
             ).first()
             if row is None:
                 raise _no_session()
@@ -147,33 +181,55 @@ class SessionStore:
                     mode=mode,
                     filter=_FILTER.dump_python(filter, mode="json"),
                 )
-                .returning(turns.c.id)
+                .returning(turns.c.id, turns.c.position, turns.c.created_at)
             )
-            await db.execute(
+            turn = Turn(
+                session_id=session_id, answer=answer, mode=mode, filter=filter, **added.one()._mapping
+            )
+            changed = await db.execute(
                 update(sessions)
                 .where(sessions.c.id == session_id)
-                .values(updated_at=func.now(), title=row.title or _title(answer.question))
+                .values(
+                    updated_at=func.now(), title=row.title or _title(answer.question), version=_NEXT_VERSION
+                )
+                .returning(sessions.c.version)
             )
-            return int(added.scalar_one())
+            version = changed.scalar_one()
+        if replaces is None or turn.position == 0:
+            await self.hot.append(session_id, row.version, version, turn)
+        else:
+            self.hot.drop(session_id, row.version)
+        return turn.id
 
     async def vote(self, turn_id: int, vote: Vote | None, reason: str = "") -> None:
         """Keep the reader's verdict on a turn; None takes it back."""
         async with self._database.write() as db:
+            # First the session, as when turns are added: in another order two could wait for each other.
+            of = select(turns.c.session_id).where(turns.c.id == turn_id).scalar_subquery()
+            session = (
+                await db.execute(
+                    select(sessions.c.id, sessions.c.version).where(sessions.c.id == of).with_for_update()
+                )
+            ).first()
             changed = await db.execute(
                 update(turns)
                 .where(turns.c.id == turn_id)
                 .values(vote=vote, reason=normalise(reason)[:1000] if vote else "")
             )
-            if not changed.rowcount:
+            if session is None or not changed.rowcount:
                 raise NotFound("This answer is no longer there.", hint="Load the session again.")
+            await db.execute(
+                update(sessions).where(sessions.c.id == session.id).values(version=_NEXT_VERSION)
+            )
+        self.hot.drop(session.id, session.version)
 
     async def export(self, session_id: UUID) -> str:
         """The session as Markdown, with its sources."""
         return as_markdown(await self.get(session_id), await self.turns(session_id))
 
-    async def _change(self, session_id: UUID, **values: object) -> None:
+    async def _change(self, which: Any, **values: object) -> None:
         async with self._database.write() as db:
-            changed = await db.execute(update(sessions).where(_living(session_id)).values(**values))
+            changed = await db.execute(update(sessions).where(which).values(**values))
             if not changed.rowcount:
                 raise _no_session()
 
