@@ -71,7 +71,7 @@ class Engine:
         database: Database,
         caches: Caches,
     ) -> None:
-        self._caches = caches
+        self.caches = caches
         self.settings = settings
         self.database = database
         self.documents = documents
@@ -183,7 +183,7 @@ class Engine:
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
         await self.sessions.purge(self.settings.delete_grace_seconds)
-        await self._caches.prune()
+        await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
 
     async def clear_cache(self, layers: Sequence[str] = LAYERS) -> None:
@@ -192,14 +192,14 @@ class Engine:
         L1 is emptied in this process; in others, what depends on the documents is no longer
         found either, since the corpus counts as changed.
         """
-        await self._caches.clear(layers)
+        await self.caches.clear(layers)
         if "L1" in layers:
             async with self.database.write() as db:
                 await bump_generation(db)
 
     async def cache_report(self) -> list[LayerReport]:
         """What each cache layer counted and holds."""
-        return await self._caches.report()
+        return await self.caches.report()
 
     async def features(self) -> list[Feature]:
         """What was asked for and what is running."""
