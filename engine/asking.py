@@ -47,6 +47,7 @@ class _Progress:
 
     question: str
     standalone: str
+    asks_again: int | None = None
     phrasings: tuple[str, ...] = ()
     retrieval: Retrieval | None = None
     confidence: float = 0.0
@@ -125,10 +126,12 @@ class Asker:
         mode: Mode,
         reranker: str | None,
         replaces: int | None,
+        asks_again: int | None,
     ) -> AsyncIterator[AnswerEvent]:
         """Events in order; the last is Answered. Closing the iterator stops the work.
 
-        With a session the turn is kept, what had been written before a stop included.
+        With a session the turn is kept, what had been written before a stop included. One that
+        asks an earlier turn's question again reads it as that turn did: after the turns before it.
         """
         question = self.check(question)
         if mode not in MODES:
@@ -137,7 +140,7 @@ class Asker:
         events: asyncio.Queue[AnswerEvent | None] = asyncio.Queue()
         # A task of its own: its trace, its cancellation, whoever consumes the events.
         work = asyncio.create_task(
-            self._answer(question, session_id, filter, mode, chosen, replaces, events.put_nowait)
+            self._answer(question, session_id, filter, mode, chosen, replaces, asks_again, events.put_nowait)
         )
         work.add_done_callback(lambda _: events.put_nowait(None))
         try:
@@ -157,10 +160,11 @@ class Asker:
         mode: Mode,
         reranker: Reranker | None,
         replaces: int | None,
+        asks_again: int | None,
         emit: Callable[[AnswerEvent], None],
     ) -> None:
         with tracing() as trace:
-            progress = _Progress(question, question)
+            progress = _Progress(question, question, asks_again)
             try:
                 draft = await self._draft(progress, session_id, filter, mode, reranker, replaces, emit)
             except asyncio.CancelledError:
@@ -193,7 +197,7 @@ class Asker:
     ) -> Draft:
         emit(Stage("understanding"))
         with stage("understanding"):
-            history = await self._history(session_id, replaces)
+            history = await self._history(session_id, progress.asks_again or replaces)
             progress.standalone = await resolve(progress.question, history, self._language_model)
             phrasings = await phrase(progress.standalone, mode, self._language_model)
         if phrasings.notice:
@@ -251,12 +255,15 @@ class Asker:
             emit(AnswerText(quoted.draft.text))
         return quoted.draft
 
-    async def _history(self, session_id: UUID | None, replaces: int | None) -> tuple[Exchange, ...]:
+    async def _history(self, session_id: UUID | None, before: int | None) -> tuple[Exchange, ...]:
+        """The latest turns, or those before a turn, which is mostly the last."""
         if session_id is None or self._limits.history_turns == 0:
             return ()
         turns = await self._sessions.turns(session_id, latest=self._limits.history_turns + 1)
-        if replaces is not None:
-            turns = [turn for turn in turns if turn.id < replaces]
+        if before is not None:
+            if turns and turns[0].position > 0 and turns[-1].id != before:
+                turns = await self._sessions.turns(session_id)
+            turns = [turn for turn in turns if turn.id < before]
         return tuple(
             Exchange(turn.answer.standalone_question, turn.answer.text)
             for turn in turns[-self._limits.history_turns :]
@@ -350,6 +357,7 @@ class Asker:
             removed_citations=draft.removed_citations,
             complete=draft.complete,
             notice=" ".join(progress.notices),
+            asks_again=progress.asks_again,
         )
 
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from uuid import UUID
 
 from engine.answering.base import Answerer
@@ -19,19 +18,21 @@ from engine.answering.suggestions import suggest
 from engine.asking import Asker, AskingLimits
 from engine.caching.caches import LAYERS, Caches, LayerReport
 from engine.chat.hot_copy import HotCopy
+from engine.chat.model import Turn
+from engine.chat.sources import ChangedSource, changed_sources
 from engine.chat.store import SessionStore
 from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
 from engine.documents.model import DocumentFilter, Passage
 from engine.documents.page_images import PageImage, render_page
-from engine.documents.parsing import ParsingLimits
 from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, Features
+from engine.options import embedder_options, parsing_limits
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
-from engine.retrieval.embedders import EmbedderOptions, open_embedder
+from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Candidate
 from engine.retrieval.retriever import SEARCHES, Retriever
@@ -93,15 +94,23 @@ class Engine:
         mode: Mode = "fast",
         reranker: str | None = None,
         replaces: int | None = None,
+        asks_again: int | None = None,
     ) -> AsyncIterator[AnswerEvent]:
         """Ask, and follow the answer as it is written; the last event is Answered.
 
         replaces: id of the session's turn that this question takes the place of.
+        asks_again: id of the session's turn whose question this is; the new one knows it.
         Closing the iterator stops the work; with a session, what was written is kept.
         Raises BadInput, NotFound (the session), DatabaseUnavailable.
         """
         return self._asker.stream(
-            question, session_id=session_id, filter=filter, mode=mode, reranker=reranker, replaces=replaces
+            question,
+            session_id=session_id,
+            filter=filter,
+            mode=mode,
+            reranker=reranker,
+            replaces=replaces,
+            asks_again=asks_again,
         )
 
     async def ask(
@@ -151,6 +160,10 @@ class Engine:
             question, reranker=reranker, also=also, filter=filter, k=kept, search=search
         )
         return list(retrieval.candidates[:k])
+
+    async def changed_sources(self, turns: Sequence[Turn]) -> dict[int, tuple[ChangedSource, ...]]:
+        """By turn id, cited documents that have since changed in the cited place, or are gone."""
+        return await changed_sources(self.documents, turns)
 
     async def embed_question(self, question: str) -> Embedding:
         """The question's embedding, cached. Raises ModelUnavailable or Unavailable."""
@@ -229,7 +242,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         await migrate(database)
 
         redis = await _open_redis(stack, settings)
-        embedder = await open_embedder(settings.embedder, _embedder_options(settings, home))
+        embedder = await open_embedder(settings.embedder, embedder_options(settings, home))
         stack.push_async_callback(embedder.aclose)
         vectors = VectorIndex(embedder.name, embedder.dimension)
         await vectors.prepare(database)
@@ -246,7 +259,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             index,
             documents,
             embedder,
-            limits=_parsing_limits(settings),
+            limits=parsing_limits(settings),
             concurrency=settings.ingest_concurrency,
         )
         stack.push_async_callback(ingestion.aclose)
@@ -325,32 +338,6 @@ def _open_hot_copy(stack: AsyncExitStack, settings: Settings, redis: RedisClient
     )
     stack.push_async_callback(hot.aclose)
     return hot
-
-
-def _embedder_options(settings: Settings, home: Path) -> EmbedderOptions:
-    return EmbedderOptions(
-        models_folder=home / "models",
-        threads=settings.model_threads,
-        openai_api_key=settings.openai_api_key.get_secret_value(),
-        openai_base_url=settings.openai_base_url or None,
-        openai_model=settings.openai_embedder_model,
-        openai_timeout_seconds=settings.openai_timeout_seconds,
-        bge_model=settings.bge_embedder_name,
-        device=settings.bge_device,
-    )
-
-
-def _parsing_limits(settings: Settings) -> ParsingLimits:
-    return ParsingLimits(
-        max_file_bytes=settings.max_upload_bytes,
-        max_uncompressed_bytes=settings.max_uncompressed_bytes,
-        max_text_characters=settings.max_text_characters,
-        max_pages=settings.max_pages,
-        max_columns=settings.max_table_columns,
-        max_rows=settings.max_table_rows,
-        timeout_seconds=settings.parse_timeout_seconds,
-        max_memory_bytes=settings.parse_memory_bytes,
-    )
 
 
 def _open_language_model(

@@ -81,6 +81,7 @@ class Answer:
     removed_citations: marks that pointed nowhere and were taken out.
     complete: False where it was stopped or broke off.
     notice: a sentence for the reader about a degraded answer; usually empty.
+    asks_again: id of the earlier turn of the session whose question this is, asked anew.
     """
 
     question: str
@@ -95,6 +96,7 @@ class Answer:
     removed_citations: int = 0
     complete: bool = True
     notice: str = ""
+    asks_again: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

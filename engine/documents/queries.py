@@ -7,6 +7,7 @@ from typing import Literal
 
 from engine.documents.model import Document, DocumentFilter
 
+Change = Literal["changed", "gone"]
 Sort = Literal["title", "type", "status", "language", "passages", "size", "published", "updated"]
 
 

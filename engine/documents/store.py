@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.documents.model import STATUSES, Document, Metadata, Passage, Status
-from engine.documents.queries import DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
+from engine.documents.queries import Change, DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
 from engine.errors import BadInput, NotFound
 from engine.retrieval.scope import conditions, search_form
 from engine.storage.database import Database
@@ -47,6 +47,19 @@ _PASSAGE_COLUMNS = (
     documents.c.status,
     documents.c.version,
 )
+# Only a newer version's passages need be looked through, by the index on their document.
+_CHANGED_PASSAGES = text("""
+    SELECT given.id, documents.id IS NULL AS gone
+    FROM unnest(
+        CAST(:ids AS integer[]), CAST(:documents AS integer[]),
+        CAST(:versions AS integer[]), CAST(:hashes AS text[])
+    ) AS given (id, document_id, version, content_hash)
+    LEFT JOIN documents ON documents.id = given.document_id AND documents.deleted_at IS NULL
+    WHERE documents.id IS NULL OR documents.version <> given.version AND NOT EXISTS (
+        SELECT FROM passages
+        WHERE passages.document_id = given.document_id AND passages.content_hash = given.content_hash
+    )
+""")
 
 
 class DocumentStore:
@@ -123,6 +136,22 @@ class DocumentStore:
         """Passages by id; those whose document is gone or deleted are left out."""
         statement = _select_passages().where(passages.c.id.in_(ids), documents.c.deleted_at.is_(None))
         return {row.id: _passage(row) for row in await db.execute(statement)}
+
+    async def changed_passages(self, given: Iterable[Passage]) -> dict[int, Change]:
+        """Which passages, by id, are no longer as given: their document is gone, or says something else.
+
+        A new version that still holds the very text is no change.
+        """
+        seen = {passage.id: passage for passage in given}
+        if not seen:
+            return {}
+        columns = zip(
+            *((p.id, p.document_id, p.document_version, p.content_hash) for p in seen.values()), strict=True
+        )
+        given_as = dict(zip(("ids", "documents", "versions", "hashes"), map(list, columns), strict=True))
+        async with self._database.read() as db:
+            rows = await db.execute(_CHANGED_PASSAGES, given_as)
+            return {row.id: "gone" if row.gone else "changed" for row in rows}
 
     async def outline(self, document_id: int) -> tuple[OutlineEntry, ...]:
         """The headings in reading order, each with the position of the passage it stands in."""

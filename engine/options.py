@@ -1,0 +1,37 @@
+"""What the settings say to single parts, in those parts' own terms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.documents.parsing import ParsingLimits
+from engine.retrieval.embedders import EmbedderOptions
+from engine.settings import Settings
+
+
+def embedder_options(settings: Settings, home: Path) -> EmbedderOptions:
+    """home: DOSSIER_HOME, where models are kept."""
+    return EmbedderOptions(
+        models_folder=home / "models",
+        threads=settings.model_threads,
+        openai_api_key=settings.openai_api_key.get_secret_value(),
+        openai_base_url=settings.openai_base_url or None,
+        openai_model=settings.openai_embedder_model,
+        openai_timeout_seconds=settings.openai_timeout_seconds,
+        bge_model=settings.bge_embedder_name,
+        device=settings.bge_device,
+    )
+
+
+def parsing_limits(settings: Settings) -> ParsingLimits:
+    """How large a file may be, and how long it may take."""
+    return ParsingLimits(
+        max_file_bytes=settings.max_upload_bytes,
+        max_uncompressed_bytes=settings.max_uncompressed_bytes,
+        max_text_characters=settings.max_text_characters,
+        max_pages=settings.max_pages,
+        max_columns=settings.max_table_columns,
+        max_rows=settings.max_table_rows,
+        timeout_seconds=settings.parse_timeout_seconds,
+        max_memory_bytes=settings.parse_memory_bytes,
+    )
