@@ -213,6 +213,8 @@ class Asker:
             entering=lambda name: emit(Stage(name)),
         )
         progress.retrieval = retrieval
+        if retrieval.asked_as:
+            progress.notices.append(f"Answered as the nearly equal question “{retrieval.asked_as}”.")
         if retrieval.notice:
             progress.notices.append(retrieval.notice)
         emit(Stage("reading"))

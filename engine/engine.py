@@ -309,6 +309,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 caches,
                 redis,
                 language_model=language_model is not None,
+                token_vectors=embedder.token_dimension > 0,
             ),
         )
         housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")

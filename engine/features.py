@@ -47,6 +47,7 @@ class Features:
         redis: RedisClient | None,
         *,
         language_model: bool,
+        token_vectors: bool,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -55,6 +56,7 @@ class Features:
         self._caches = caches
         self._redis = redis
         self._language_model = language_model
+        self._token_vectors = token_vectors
         self._seen: dict[str, tuple[str, datetime]] = {}
 
     async def observe(self) -> list[Feature]:
@@ -73,6 +75,7 @@ class Features:
             _layer("L1 cache", settings.l1_cache_maxsize > 0, layers.get("L1")),
             self._on_redis("L2 cache", settings.enable_redis_cache, redis, "L1 and L3 serve."),
             _layer("L3 cache", settings.enable_postgres_cache, layers.get("L3")),
+            self._semantic(),
             self._on_redis("Redis sessions", settings.enable_redis_sessions, redis, "PostgreSQL serves."),
         ]
         return [self._dated(feature) for feature in found]
@@ -109,6 +112,13 @@ class Features:
         serving = self._rerankers.get(asked)
         why = "The embedder gives no token vectors." if serving is None and asked != "none" else ""
         return Feature("reranker", asked, serving.name if serving else "none", why)
+
+    def _semantic(self) -> Feature:
+        if self._caches.semantic is None:
+            return Feature("semantic cache", OFF, OFF)
+        if not self._token_vectors:
+            return Feature("semantic cache", "on", OFF, "The embedder gives no token vectors.")
+        return Feature("semantic cache", "on", "on")
 
     async def _ask_redis(self) -> str:
         """The server's name and version; empty if it does not answer."""

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     l1_cache_max_bytes: int = Field(64_000_000, ge=0, description="Bytes of the in-process cache layer")
     enable_postgres_cache: bool = Field(True, description="Keep cached results in PostgreSQL too")
     l3_cache_max_bytes: int = Field(500_000_000, ge=0, description="Bytes of the cache in PostgreSQL")
+    enable_semantic_cache: bool = Field(
+        False, description="Serve a question as an earlier one that is nearly the same"
+    )
+    semantic_cache_threshold: float = Field(
+        0.985, ge=0.9, le=1, description="Least token similarity of nearly the same questions"
+    )
     cache_ttl_embeddings: int = Field(86_400, ge=1, description="Life of a cached query embedding")
     cache_ttl_retrieval: int = Field(3_600, ge=1, description="Life of a cached retrieval result")
 

@@ -14,6 +14,7 @@ from engine.caching.layered import Codec, LayeredCache
 from engine.caching.memory import MemoryLayer
 from engine.caching.postgres import PostgresLayer
 from engine.caching.redis import RedisLayer
+from engine.caching.semantic import SemanticCache
 from engine.errors import BadInput
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Retrieval
@@ -44,6 +45,11 @@ class Caches:
         if settings.enable_postgres_cache:
             self._lasting = PostgresLayer(database, settings.l3_cache_max_bytes)
             self._shared.append(self._lasting)
+        self.semantic = (
+            SemanticCache(questions=settings.l1_cache_maxsize, threshold=settings.semantic_cache_threshold)
+            if settings.enable_semantic_cache
+            else None
+        )
         # Of the room in memory results take most: they hold the passages' texts.
         self.embeddings: LayeredCache[Embedding] = self._cache(
             "question embedding", EMBEDDING, settings, 0.2, settings.cache_ttl_embeddings

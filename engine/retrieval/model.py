@@ -32,6 +32,7 @@ class Retrieval:
 
     found: passages that the searches gave before reranking.
     notice: a sentence for the reader where something was left out; usually empty.
+    asked_as: the earlier, nearly equal question that this was found for; usually empty.
     key: stands for the question, its scope, the corpus as it is and all settings behind them.
     """
 
@@ -39,3 +40,4 @@ class Retrieval:
     found: int
     notice: str = ""
     key: str = ""
+    asked_as: str = ""

@@ -50,6 +50,7 @@ class Retriever:
         self._embedder = embedder
         self._embeddings = caches.embeddings
         self._results = caches.results
+        self._semantic = caches.semantic
 
     async def embed_question(self, question: str) -> Embedding:
         """The question's embedding, cached."""
@@ -78,8 +79,7 @@ class Retriever:
         entering("searching")
         async with self._database.read() as db:
             scope = await resolve_scope(db, filter)
-        key = (
-            [phrasing.casefold() for phrasing in phrasings],
+        behind = (
             filter,
             k,
             search,
@@ -87,10 +87,24 @@ class Retriever:
             reranker and reranker.name,
             scope.generation,
         )
+        earlier = await self._nearly_asked(question, behind) if phrasings == (question,) else None
+        if earlier is not None:
+            phrasings = (earlier,)
+        key = ([phrasing.casefold() for phrasing in phrasings], *behind)
         retrieval = await self._results.get(
             key, lambda: self._retrieve(phrasings, scope, reranker, k, search, entering)
         )
-        return replace(retrieval, key=self._results.digest(key))
+        return replace(retrieval, key=self._results.digest(key), asked_as=earlier or "")
+
+    async def _nearly_asked(self, question: str, behind: Sequence[object]) -> str | None:
+        """An earlier question, asked in the same circumstances, that can stand for this one."""
+        if self._semantic is None:
+            return None
+        try:
+            embedding = await self.embed_question(question)
+        except Unavailable:
+            return None
+        return self._semantic.find(self._results.digest(behind), question, embedding)
 
     async def _retrieve(
         self,
