@@ -20,10 +20,17 @@ _LISTED = 12  # each is a message in every run of the page
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to be asked; replaces: the turn it takes the place of."""
+    """A question to be asked.
+
+    replaces: the turn it takes the place of. asks_again: the turn whose question it is, which
+    stays. scope, mode: the tab's, unless given.
+    """
 
     question: str
     replaces: int | None = None
+    asks_again: int | None = None
+    scope: DocumentFilter | None = None
+    mode: Mode | None = None
 
 
 @dataclass(slots=True)

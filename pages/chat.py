@@ -43,14 +43,26 @@ earlier = session.turn_count - len(turns)
 if ask:
     ask = instead_of_stopped(ask, turns)
     turns = [turn for turn in turns if ask.replaces is None or turn.id < ask.replaces]
+changed = bridge.call(lambda engine: engine.changed_sources(turns))
+asked_again = {turn.answer.asks_again for turn in turns} | ({ask.asks_again} if ask else set())
+known = {turn.id: turn for turn in turns}
+if earlier > 0 and asked_again - {None} - known.keys():
+    known |= {turn.id: turn for turn in bridge.call(lambda engine: engine.sessions.turns(session_id))}
 if latest and earlier > 0 and st.button(f"Show {earlier} earlier", icon=":material/expand_less:"):
     state.all_turns = session_id
     st.rerun()
 for turn in turns:
     last = turn is turns[-1] and ask is None
     with st.container(key="latest" if last else None):
-        draw_turn(bridge, turn, last=last)
+        draw_turn(
+            bridge,
+            turn,
+            last=last,
+            changed=changed.get(turn.id, ()),
+            asked_again=turn.id in asked_again,
+            before=known.get(turn.answer.asks_again or 0),
+        )
 if not turns and not ask:
     draw_welcome(bridge, state)
 if ask:
-    ask_and_show(bridge, state, session.id, ask)
+    ask_and_show(bridge, state, session.id, ask, known.get(ask.asks_again or 0))

@@ -19,8 +19,9 @@ from app.chat.turns import draw_question, draw_turn
 from app.messages import show_error
 from app.scrolling import scroll_to
 from app.state import Ask, TabState, tab_state
-from engine.answering.model import Answered, AnswerKind, AnswerText, Stage
+from engine.answering.model import Answered, AnswerKind, AnswerText, Mode, Stage
 from engine.chat.model import Turn
+from engine.documents.model import DocumentFilter
 from engine.errors import DossierError
 from engine.text.normalisation import normalise_question
 
@@ -37,13 +38,22 @@ _REDRAW_SECONDS = 0.1
 def instead_of_stopped(ask: Ask, turns: Sequence[Turn]) -> Ask:
     """Asked again after a stop, a question takes the place of its stopped turn."""
     last = turns[-1] if turns else None
-    if last and not last.answer.complete and last.answer.question == normalise_question(ask.question):
+    if (
+        last
+        and not last.answer.complete
+        and last.answer.asks_again == ask.asks_again
+        and last.answer.question == normalise_question(ask.question)
+    ):
         return replace(ask, replaces=last.id)
     return ask
 
 
-def ask_and_show(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> None:
+def ask_and_show(
+    bridge: Bridge, state: TabState, session_id: UUID, ask: Ask, before: Turn | None = None
+) -> None:
     """Ask in a session, follow the answer, and leave the finished turn on the page.
+
+    before: the turn whose question is asked again.
 
     Leaving by Stop, a rerun or a closed tab closes the stream; what was written is kept.
     """
@@ -58,7 +68,7 @@ def ask_and_show(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) ->
     if turn is not None:
         writing.empty()
         with finished:
-            draw_turn(bridge, turn, last=True, fresh=True)
+            draw_turn(bridge, turn, last=True, fresh=True, before=before)
 
 
 def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn | None:
@@ -68,16 +78,22 @@ def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn
     with talk:
         draw_question(ask.question)
         progress = _Progress(state, ask, "generated" if bridge.language_model else "quotes")
+    scope, mode = ask.scope or state.scope, ask.mode or state.mode
     events = bridge.follow(
         lambda engine: engine.stream(
-            ask.question, session_id=session_id, filter=state.scope, mode=state.mode, replaces=ask.replaces
+            ask.question,
+            session_id=session_id,
+            filter=scope,
+            mode=mode,
+            replaces=ask.replaces,
+            asks_again=ask.asks_again,
         )
     )
     with closing(events):
         try:
             for event in events:
                 if isinstance(event, Answered):
-                    return _turn(event, session_id, state)
+                    return _turn(event, session_id, scope, mode)
                 progress.note(event)
         except DossierError as error:
             show_error(error)
@@ -145,6 +161,6 @@ def _stage_html(doing: str, seconds: float) -> str:
     return f'<div class="stage" role="status">{doing}…{waited}</div>'
 
 
-def _turn(event: Answered, session_id: UUID, state: TabState) -> Turn:
+def _turn(event: Answered, session_id: UUID, scope: DocumentFilter, mode: Mode) -> Turn:
     """The turn as it was just kept."""
-    return Turn(event.turn_id or 0, session_id, 0, event.answer, state.mode, state.scope, datetime.now(UTC))
+    return Turn(event.turn_id or 0, session_id, 0, event.answer, mode, scope, datetime.now(UTC))

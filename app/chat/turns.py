@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app.bridge import Bridge
+from app.chat.differences import difference_html
 from app.chat.evidence import draw_evidence
 from app.chat.markup import answer_html, numbers_in
 from app.chat.receipt import receipt_html
@@ -13,16 +16,28 @@ from app.state import Ask, tab_state
 from app.text import counted, escape, plain, short
 from engine.answering.model import Answer
 from engine.chat.model import Turn, Vote
+from engine.chat.sources import ChangedSource
 
 _VOTES: tuple[Vote, Vote] = ("down", "up")
 
 
 @st.fragment
-def draw_turn(bridge: Bridge, turn: Turn, *, last: bool, fresh: bool = False) -> None:
+def draw_turn(
+    bridge: Bridge,
+    turn: Turn,
+    *,
+    last: bool,
+    fresh: bool = False,
+    changed: Sequence[ChangedSource] = (),
+    asked_again: bool = False,
+    before: Turn | None = None,
+) -> None:
     """A turn; choosing a source, voting and the receipt redraw nothing else.
 
     The last one shows its first source before any is chosen. fresh: it was answered in this
     very run, so that what it knows of its documents needs no second look.
+    changed: its sources that are no longer what they were. asked_again: by a later turn.
+    before: the turn whose question it asks again.
     """
     answer = turn.answer
     talk, beside = st.columns([3, 2], gap="medium")
@@ -33,6 +48,10 @@ def draw_turn(bridge: Bridge, turn: Turn, *, last: bool, fresh: bool = False) ->
             draw_question(answer.question)
         body = answer_html(answer.text, answer.kind, turn=turn.id, unsupported=answer.unsupported)
         st.html(body + _hints(answer))
+        if changed:
+            _draw_changed(turn, changed, asked_again=asked_again)
+        if before is not None:
+            st.html(difference_html(before.answer, answer, opened=last))
         numbers = _sources(answer)
         chosen = _choose_source(turn, numbers) if numbers else None
         _draw_actions(bridge, turn, last=last)
@@ -87,6 +106,26 @@ def _hints(answer: Answer) -> str:
     return "".join(f'<div class="hint">{escape(hint)}</div>' for hint in hints)
 
 
+def _draw_changed(turn: Turn, changed: Sequence[ChangedSource], *, asked_again: bool) -> None:
+    """That the answer no longer stands on what its documents say, and the way to a new one."""
+    with st.container(key=f"changed-{turn.id}", horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(f'<div class="hint">{escape(_what_changed(changed))}</div>', width="content")
+        if not asked_again and st.button(
+            "Ask again", key=f"anew-{turn.id}", type="tertiary", icon=":material/update:"
+        ):
+            tab_state().ask = Ask(turn.answer.question, asks_again=turn.id, scope=turn.filter, mode=turn.mode)
+            st.rerun()
+
+
+def _what_changed(changed: Sequence[ChangedSource]) -> str:
+    titles = ", ".join(dict.fromkeys(short(source.title) for source in changed))
+    if len(changed) > 1:
+        return f"{len(changed)} sources of this answer have changed since: {titles}"
+    if changed[0].change == "gone":
+        return f"A source of this answer is gone: {titles}"
+    return f"A source of this answer has changed since: {titles}"
+
+
 def _draw_actions(bridge: Bridge, turn: Turn, *, last: bool) -> None:
     state = tab_state()
     with st.container(key=f"actions-{turn.id}", horizontal=True, vertical_alignment="center", gap="small"):
@@ -96,7 +135,7 @@ def _draw_actions(bridge: Bridge, turn: Turn, *, last: bool) -> None:
                 st.html(receipt_html(turn))
         if last:
             if st.button("Regenerate", key=f"again-{turn.id}", type="tertiary", icon=":material/refresh:"):
-                state.ask = Ask(turn.answer.question, replaces=turn.id)
+                state.ask = Ask(turn.answer.question, replaces=turn.id, asks_again=turn.answer.asks_again)
                 st.rerun()
             st.button(
                 "Edit question",

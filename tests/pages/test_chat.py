@@ -43,6 +43,13 @@ def bridge(serve: Serve) -> Iterator[Bridge]:
         yield bridge
 
 
+def put(bridge: Bridge, name: str, text: str) -> None:
+    """Put a new version in the place of a document."""
+    job = bridge.call(lambda engine: engine.ingestion.submit([Upload(name, text.encode())]))
+    finished = bridge.call(lambda engine: engine.ingestion.wait(job.id))
+    assert [file.stage for file in finished.files] == ["replaced"], finished
+
+
 def ask(tab: AppTest, question: str) -> AppTest:
     return tab.chat_input[0].set_value(question).run()
 
@@ -250,3 +257,60 @@ def test_what_was_written_before_a_stop_is_kept(serve: Serve, open_tab: OpenTab)
         assert "Up to 45 euros" in html(tab)
         assert "Stopped" not in html(tab)
         assert "<img" not in html(tab) and "<b>" not in html(tab) and 'href="http' not in html(tab)
+
+
+def test_an_answer_whose_source_has_changed_says_so_and_is_asked_anew(
+    serve: Serve, open_tab: OpenTab
+) -> None:
+    with serve() as bridge:
+        stock(bridge)
+        tab = ask(open_tab(), "How much is refunded for meals abroad?")
+        assert "has changed since" not in html(tab.run())
+
+        put(bridge, "travel.md", FILES["travel.md"].replace("45 euros", "60 euros"))
+        assert "A source of this answer has changed since: Travel policy" in html(tab.run())
+        assert "What differs" not in html(tab)
+
+        press(tab, "Ask again")
+        assert not tab.exception
+        session_id = UUID(tab.query_params["session"])
+        old, new = bridge.call(lambda engine: engine.sessions.turns(session_id))
+        assert (old.answer.asks_again, new.answer.asks_again) == (None, old.id)
+        assert new.answer.question == old.answer.question
+        for shown in (html(tab), html(open_tab(session=str(session_id)))):  # now, and whenever it is opened
+            assert "What differs" in shown
+            assert f"<li><del>{MEALS}</del></li>" in shown
+            assert f"<li><ins>{MEALS.replace('45', '60')}</ins></li>" in shown
+            assert "Travel policy › Meals <em>says something else</em>" in shown
+        assert "has changed since" in html(tab.run())  # the old answer stays what it is
+        assert not any("Ask again" in button.label for button in tab.button)  # and is asked anew already
+
+        bridge.call(lambda engine: engine.documents.delete([new.answer.citations[0].passage.document_id]))
+        assert html(tab.run()).count("A source of this answer is gone: Travel policy") == 2
+        press(tab, "Ask again")
+        assert "do not seem to hold the answer" in html(tab)
+
+
+def test_a_difference_is_text_never_markup(serve: Serve, open_tab: OpenTab) -> None:
+    hostile = "hostile <b>.txt"
+    with serve() as bridge:
+        stock(bridge)
+        tab = ask(open_tab(), "What does the kraken protocol say?")
+        put(bridge, hostile, FILES[hostile].replace("alert(1)", "alert(9)"))
+        shown = html(press(tab.run(), "Ask again"))
+        assert "<del>" in shown and "&lt;script&gt;alert(9)&lt;/script&gt;" in shown
+        for live in ("<script", "<img", '<a href="javascript', '<a href="http', "<b>"):
+            assert live not in shown
+
+
+def test_an_answer_that_is_asked_anew_and_is_the_same_shows_no_sentences(
+    serve: Serve, open_tab: OpenTab
+) -> None:
+    with serve() as bridge:
+        stock(bridge)
+        tab = ask(open_tab(), "How are trains booked?")
+        put(bridge, "travel.md", FILES["travel.md"] + "\nDogs stay at home.\n")
+        press(tab.run(), "Ask again")
+        shown = html(tab)
+        assert "What differs" in shown and "says something else" in shown
+        assert "<del>" not in shown and "<ins>" not in shown
