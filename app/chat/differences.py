@@ -63,8 +63,10 @@ def _cited(answer: Answer) -> dict[str, set[str]]:
 
 
 def _place(passage: Passage) -> str:
+    title = passage.document_title
+    headings = passage.heading.removeprefix(title).removeprefix(" › ")  # the title is often the first
     page = f"p. {passage.page}" if passage.page else ""
-    return ", ".join(part for part in (passage.document_title, passage.heading, page) if part)
+    return ", ".join(part for part in (title, headings, page) if part)
 
 
 def _gone(text: str) -> str:

@@ -185,6 +185,28 @@ async def test_a_redis_that_stops_and_comes_back_loses_nothing(
     assert questions(await check(one, session)) == ["before", "meanwhile", "after"]
 
 
+async def test_a_redis_that_comes_back_with_what_it_had_serves_nothing_old(
+    engines: tuple[Engine, Engine], redis_server: RedisServer
+) -> None:
+    one, other = engines
+    session = await one.sessions.create()
+    turn_id = await add(one, session, "before")
+    with redis_server.client() as client:
+        client.save()
+    redis_server.stop()
+    await add(one, session, "meanwhile")
+    await one.sessions.vote(turn_id, "up")
+    await check(other, session)  # which notices, too
+    redis_server.start()
+    await usable(one)
+    await usable(other)
+    with redis_server.client() as client:
+        assert client.keys(f"*{session.id}*")  # the copy of one turn
+    hits = other.sessions.hot.hits
+    assert questions(await check(other, session)) == ["before", "meanwhile"]
+    assert other.sessions.hot.hits == hits + 1  # Redis was asked, and served only what it was given since
+
+
 async def test_a_redis_that_was_away_from_one_process_serves_nothing_old(
     engines: tuple[Engine, Engine], redis_server: RedisServer
 ) -> None:

@@ -281,7 +281,7 @@ def test_an_answer_whose_source_has_changed_says_so_and_is_asked_anew(
             assert "What differs" in shown
             assert f"<li><del>{MEALS}</del></li>" in shown
             assert f"<li><ins>{MEALS.replace('45', '60')}</ins></li>" in shown
-            assert "Travel policy › Meals <em>says something else</em>" in shown
+            assert "Travel policy, Meals <em>says something else</em>" in shown
         assert "has changed since" in html(tab.run())  # the old answer stays what it is
         assert not any("Ask again" in button.label for button in tab.button)  # and is asked anew already
 
