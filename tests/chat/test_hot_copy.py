@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.answering.model import Answer, Citation, Receipt, StageTiming
@@ -15,8 +17,10 @@ from engine.chat.model import Session, Turn
 from engine.chat.store import SessionStore
 from engine.documents.model import DocumentFilter, Passage
 from engine.engine import Engine, open_engine
+from engine.errors import DatabaseUnavailable
 from engine.retrieval.model import Candidate
 from engine.settings import Settings
+from engine.storage.embedded import embedded_postgres
 from tests.redis_server import RedisServer, binaries, running
 
 pytestmark = pytest.mark.anyio
@@ -276,6 +280,33 @@ async def test_a_restart_loses_nothing(settings: Settings, redis_server: RedisSe
     redis_server.stop()
     async with reopened(settings) as engine:  # nor does a start without Redis
         assert questions(await check(engine, session)) == ["first", "second"]
+
+
+async def test_a_killed_postgresql_loses_no_turn_and_no_copy_stands_in_for_it(
+    make_settings: Callable[..., Settings], redis_server: RedisServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "postgres"
+    async with embedded_postgres(folder) as url:
+        settings = make_settings(
+            database_url=url, enable_redis_sessions=True, redis_url=redis_server.url, redis_timeout_seconds=1
+        )
+        async with open_engine(settings) as engine:
+            session = await engine.sessions.create()
+            await add(engine, session, "before")
+            postmaster = psutil.Process(int((folder / "postmaster.pid").read_text().splitlines()[0]))
+            for process in (postmaster, *postmaster.children()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            with pytest.raises(DatabaseUnavailable):
+                await engine.sessions.turns(session.id)  # there is a copy, but nobody to vouch for it
+            async with asyncio.timeout(30):
+                while True:
+                    with contextlib.suppress(DatabaseUnavailable):
+                        await engine.sessions.turns(session.id)
+                        break
+                    await asyncio.sleep(0.1)
+            await add(engine, session, "after")
+            assert questions(await check(engine, session)) == ["before", "after"]
 
 
 async def test_a_copy_that_cannot_be_read_is_passed_over(
