@@ -36,7 +36,7 @@ from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Candidate
 from engine.retrieval.retriever import SEARCHES, Retriever
-from engine.retrieval.vector import VectorIndex
+from engine.retrieval.vector import SERVER_SETTINGS, VectorIndex
 from engine.settings import Settings, load_settings
 from engine.storage.database import Database
 from engine.storage.embedded import embedded_postgres
@@ -237,6 +237,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             pool_size=settings.database_pool_size,
             pool_timeout_seconds=settings.database_pool_timeout_seconds,
             statement_timeout_seconds=settings.database_statement_timeout_seconds,
+            pooled_url=settings.pgbouncer_url if settings.use_pgbouncer else "",
+            server_settings=SERVER_SETTINGS,
         )
         stack.push_async_callback(database.aclose)
         await migrate(database)

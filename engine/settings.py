@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import BadInput
@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(10, ge=1, le=200, description="Connections kept per process")
     database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection")
     database_statement_timeout_seconds: float = Field(30.0, gt=0, description="Longest statement")
+    use_pgbouncer: bool = Field(False, description="Connect through pgBouncer, in transaction mode")
+    pgbouncer_url: str = Field(
+        "",
+        validate_default=True,
+        description="pgBouncer's address; migrations still go to the database's own",
+    )
 
     # retrieval
     embedder: str = Field("multilingual-e5-small", description="Which embedder indexes and searches")
@@ -98,7 +104,7 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged")
 
-    @field_validator("database_url")
+    @field_validator("database_url", "pgbouncer_url")
     @classmethod
     def _asyncpg(cls, url: str) -> str:
         """Accept the usual spellings of a PostgreSQL address."""
@@ -107,6 +113,13 @@ class Settings(BaseSettings):
                 return "postgresql+asyncpg://" + url[len(scheme) :]
         if url:
             raise ValueError("must begin with postgresql://")
+        return url
+
+    @field_validator("pgbouncer_url")
+    @classmethod
+    def _addressed(cls, url: str, info: ValidationInfo) -> str:
+        if info.data.get("use_pgbouncer") and not url:
+            raise ValueError("USE_PGBOUNCER needs pgBouncer's address here")
         return url
 
 

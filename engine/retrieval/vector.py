@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.retrieval.scope import Scope
-from engine.storage.database import Database, driver
+from engine.storage.database import Database, driver, setting
 from engine.storage.migrate import LOCK
 
 Vector = NDArray[np.float32]
@@ -27,6 +28,13 @@ EF_SEARCH = 240
 # A filter that leaves fewer passages is searched exactly: faster than the graph, and nothing is lost.
 EXACT_BELOW = 10_000
 MAX_SCAN_TUPLES = 200_000
+
+# What PostgreSQL must be told; the database sets it where a search costs no round trip for it.
+SERVER_SETTINGS = {
+    "hnsw.ef_search": str(EF_SEARCH),
+    "hnsw.iterative_scan": "relaxed_order",
+    "hnsw.max_scan_tuples": str(MAX_SCAN_TUPLES),
+}
 
 
 class VectorIndex:
@@ -41,7 +49,7 @@ class VectorIndex:
 
     async def prepare(self, database: Database) -> None:
         """Make the table and its index where they are missing."""
-        async with database.write() as db:
+        async with database.direct() as db:
             await db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             for statement in (
                 f"CREATE TABLE IF NOT EXISTS {self.table} ("
@@ -83,21 +91,16 @@ class VectorIndex:
         elif scope.exclude:
             where = "WHERE document_id <> ALL(CAST(:documents AS int[]))"
             values["documents"] = list(scope.exclude)
-        await db.execute(
-            text(
-                "SELECT set_config('hnsw.ef_search', :ef, true),"
-                " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
-                " set_config('hnsw.max_scan_tuples', :tuples, true)"
-            ),
-            {"ef": str(max(EF_SEARCH, 2 * limit)), "tuples": str(MAX_SCAN_TUPLES)},
-        )
-        rows = await db.execute(
-            text(
-                f"SELECT passage_id, -(embedding <#> :vector) AS similarity FROM {self.table} {where}"
-                f" ORDER BY {order} LIMIT :limit"
-            ),
-            values,
-        )
+        async with AsyncExitStack() as wider:
+            if 2 * limit > EF_SEARCH:
+                await wider.enter_async_context(setting(db, "hnsw.ef_search", str(min(2 * limit, 1000))))
+            rows = await db.execute(
+                text(
+                    f"SELECT passage_id, -(embedding <#> :vector) AS similarity FROM {self.table} {where}"
+                    f" ORDER BY {order} LIMIT :limit"
+                ),
+                values,
+            )
         found = {passage_id: float(similarity) for passage_id, similarity in rows}
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 

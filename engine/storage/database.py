@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
-from pgvector.asyncpg import register_vector
-from sqlalchemy import event
+from sqlalchemy import CursorResult, Executable, event, text
 from sqlalchemy import exc as sqlalchemy_errors
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import NullPool
 
 from engine.errors import DatabaseUnavailable
 from engine.observability.trace import note_pool_wait
-
-CONNECT_SECONDS = 5.0
+from engine.storage.connections import Opener, open_pool, says_full
+from engine.storage.pool import PoolStatus, Queue, QueueTimeout
 
 # SQLSTATE classes: connection exception, insufficient resources, operator intervention.
 CONNECTION_STATES = ("08", "53", "57")
+# Invalid authorisation, no such database. pgBouncer says it in words only.
+REFUSED_STATES = ("28", "3D")
 QUERY_CANCELED = "57014"
+TEMPORARY_SPACE = "53400"
+IDLE_IN_TRANSACTION_SECONDS = 60
+# A server that does not even end a statement that takes too long is waited for no longer.
+HANGS_SECONDS = 2.0
 
 
 class Database:
     """A pool of connections to one schema of one PostgreSQL database.
 
-    Both context managers raise DatabaseUnavailable when PostgreSQL cannot be reached,
+    Its context managers raise DatabaseUnavailable when PostgreSQL cannot be reached,
     the connection breaks, or no connection is free in time.
+
+    pooled_url: pgBouncer's address; empty connects directly. What pgBouncer cannot carry
+        goes to `url` all the same: `direct` and `autocommit`.
+    server_settings: PostgreSQL's, that the statements rely on (hnsw.ef_search and the like).
     """
 
     def __init__(
@@ -38,59 +50,153 @@ class Database:
         pool_size: int,
         pool_timeout_seconds: float,
         statement_timeout_seconds: float,
+        pooled_url: str = "",
+        server_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url
         self.schema = schema
-        self._engine: AsyncEngine = create_async_engine(
-            url,
+        self._hangs_after = statement_timeout_seconds + HANGS_SECONDS
+        self._queue = Queue(pool_size, pool_timeout_seconds)
+        self._replaced = 0
+        settings = {
+            "search_path": f"{schema}, public",
+            "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+            "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
+            "jit": "off",
+            **(server_settings or {}),
+        }
+        self._bounced = bool(pooled_url)
+        self._pool = open_pool(
+            pooled_url or url,
+            Opener(settings, bounced=self._bounced),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_timeout_seconds,
-            pool_pre_ping=True,  # a connection that a restart has cut is replaced unseen
             pool_recycle=1800,
-            connect_args={
-                "timeout": CONNECT_SECONDS,
-                "server_settings": {
-                    "application_name": "dossier",
-                    "search_path": f"{schema}, public",
-                    "statement_timeout": str(int(statement_timeout_seconds * 1000)),
-                    "idle_in_transaction_session_timeout": "60000",
-                    "jit": "off",
-                },
-            },
+            pool_use_lifo=True,  # the one used last has its statements prepared
+        )
+        # Reading needs no transaction, which saves two of three round trips. Through pgBouncer
+        # it does: a statement and its parameters must meet the same server connection.
+        self._reading = (
+            self._pool if self._bounced else self._pool.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self._direct = (
+            open_pool(url, Opener(settings, bounced=False), poolclass=NullPool)
+            if self._bounced
+            else self._pool
         )
 
-        @event.listens_for(self._engine.sync_engine, "connect")
-        def _know_vectors(connection: Any, _record: Any) -> None:
-            connection.run_async(_register_vector)
+        @event.listens_for(self._pool.sync_engine, "invalidate")
+        def _count(*_: Any) -> None:
+            self._replaced += 1
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction that is rolled back in the end."""
-        async with _translated(), self._connect() as db:
+        """A connection for statements that change nothing.
+
+        Each sees what is committed when it begins. One whose connection breaks is run
+        again on another, once.
+        """
+        connection = _Connection(self._reading, always_again=True, seconds=self._hangs_after)
+        async with _translated(), self._taken(connection) as db:
             yield db
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction that is committed unless an error leaves the block."""
-        async with _translated(), self._connect() as db, db.begin():
+        """A connection in a transaction that is committed unless an error leaves the block.
+
+        Where its first statement meets a broken connection, it is run again on another:
+        nothing came before it, and nothing is committed. Anything later fails.
+        """
+        connection = _Connection(self._pool, always_again=False, seconds=None)
+        async with _translated(), self._taken(connection) as db:
+            yield db
+            await db.commit()
+
+    @asynccontextmanager
+    async def direct(self) -> AsyncIterator[AsyncConnection]:
+        """As `write`, never through pgBouncer: for what changes the schema and may take long."""
+        async with _translated(), self._aside() as db, db.begin():
             yield db
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:
         """A connection outside any transaction, for statements that refuse one (VACUUM)."""
-        async with _translated(), self._connect() as db:
+        async with _translated(), self._aside() as db:
             yield await db.execution_options(isolation_level="AUTOCOMMIT")
 
+    def pool_status(self) -> PoolStatus:
+        """The pool as it is now; asks nobody."""
+        pool: Any = self._pool.pool
+        return PoolStatus(
+            through_pgbouncer=self._bounced,
+            size=pool.size(),
+            in_use=pool.checkedout(),
+            idle=pool.checkedin(),
+            waiting=self._queue.waiting,
+            acquired_total=self._queue.acquired_total,
+            wait_seconds_total=self._queue.wait_seconds_total,
+            timeouts_total=self._queue.timeouts_total,
+            replaced_total=self._replaced,
+        )
+
+    async def aclose(self) -> None:
+        """Close what is idle; the next use opens connections anew."""
+        await self._pool.dispose()
+        await self._direct.dispose()
+
+    def _aside(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Never through pgBouncer; what is not of the pool needs no place in its queue."""
+        return self._direct.connect() if self._bounced else self._taken(self._direct.connect())
+
     @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[AsyncConnection]:
+    async def _taken(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
         asked = time.perf_counter()
-        async with self._engine.connect() as db:
+        async with self._queue.place(), connection as db:
             note_pool_wait(time.perf_counter() - asked)
             yield db
 
-    async def aclose(self) -> None:
-        await self._engine.dispose()
+
+class _Connection(AsyncConnection):
+    """Runs a statement again, once, where its connection breaks and that is safe.
+
+    always_again: every statement, not only the first. seconds: longest wait for one.
+    """
+
+    def __init__(self, pool: AsyncEngine, *, always_again: bool, seconds: float | None) -> None:
+        super().__init__(pool)
+        self._always_again = always_again
+        self._again = True
+        self._seconds = seconds
+
+    async def execute(
+        self, statement: Executable, parameters: Any = None, *, execution_options: Any = None
+    ) -> CursorResult[Any]:
+        try:
+            return await self._run(statement, parameters, execution_options)
+        except sqlalchemy_errors.DBAPIError as error:
+            if not self._again or not error.connection_invalidated or says_full(error.orig):
+                raise
+            await self.rollback()  # of nothing: it has gone with its connection
+            return await self._run(statement, parameters, execution_options)
+        finally:
+            self._again = self._always_again
+
+    async def _run(self, statement: Executable, parameters: Any, options: Any) -> CursorResult[Any]:
+        async with asyncio.timeout(self._seconds):
+            return await super().execute(statement, parameters, execution_options=options)
+
+
+@asynccontextmanager
+async def setting(db: AsyncConnection, name: str, value: str) -> AsyncIterator[None]:
+    """Another value of a server setting for the statements inside."""
+    await db.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value})
+    try:
+        yield
+    finally:
+        # Where this fails, the transaction or the connection has failed, and takes the value along.
+        with contextlib.suppress(sqlalchemy_errors.DBAPIError):
+            await db.execute(text(f"RESET {name}"))
 
 
 async def driver(db: AsyncConnection) -> asyncpg.Connection:
@@ -101,31 +207,16 @@ async def driver(db: AsyncConnection) -> asyncpg.Connection:
     return connection
 
 
-async def _register_vector(connection: asyncpg.Connection) -> None:
-    try:
-        await register_vector(connection)
-    except ValueError:  # before the first migration there is no such type yet
-        return
-
-
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except sqlalchemy_errors.TimeoutError as error:
+    except (QueueTimeout, sqlalchemy_errors.TimeoutError) as error:
         raise DatabaseUnavailable(
             "Every database connection is busy.", hint="Try again in a moment, or raise DATABASE_POOL_SIZE."
         ) from error
-    except sqlalchemy_errors.DBAPIError as error:
-        state = str(getattr(error.orig, "sqlstate", None) or "")
-        if state == QUERY_CANCELED:
-            raise DatabaseUnavailable(
-                "The database takes too long.", hint="Try again, or raise DATABASE_STATEMENT_TIMEOUT_SECONDS."
-            ) from error
-        lost = error.connection_invalidated or isinstance(error, sqlalchemy_errors.InterfaceError)
-        if lost or state[:2] in CONNECTION_STATES:
-            raise _unreachable() from error
-        raise
+    except sqlalchemy_errors.StatementError as error:
+        raise _in_our_terms(error) or error from error.orig
     except (
         OSError,
         TimeoutError,
@@ -134,7 +225,38 @@ async def _translated() -> AsyncIterator[None]:
         asyncpg.TooManyConnectionsError,
         asyncpg.InterfaceError,
     ) as error:
-        raise _unreachable() from error
+        raise (_full() if says_full(error) else _unreachable()) from error
+
+
+def _in_our_terms(error: sqlalchemy_errors.StatementError) -> DatabaseUnavailable | None:
+    """None for an error that is a mistake of ours."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if says_full(error.orig):
+        return _full()
+    if state == QUERY_CANCELED:
+        return DatabaseUnavailable(
+            "The database takes too long.", hint="Try again, or raise DATABASE_STATEMENT_TIMEOUT_SECONDS."
+        )
+    if state == TEMPORARY_SPACE:
+        return DatabaseUnavailable(
+            "The database has no room for its temporary files.",
+            hint="Ask for less at once, or raise PostgreSQL's temp_file_limit.",
+        )
+    if state[:2] in REFUSED_STATES or "authentication failed" in str(error.orig):
+        return DatabaseUnavailable(
+            "The database refuses the login.", hint="Check user, password and database in its address."
+        )
+    lost = isinstance(error.orig, OSError) or isinstance(error, sqlalchemy_errors.InterfaceError)
+    if isinstance(error, sqlalchemy_errors.DBAPIError):
+        lost = lost or error.connection_invalidated
+    return _unreachable() if lost or state[:2] in CONNECTION_STATES else None
+
+
+def _full() -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        "Every connection of the database server is busy.",
+        hint="Try again in a moment, or raise default_pool_size of pgBouncer, max_connections of PostgreSQL.",
+    )
 
 
 def _unreachable() -> DatabaseUnavailable:

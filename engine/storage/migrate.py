@@ -20,7 +20,7 @@ async def migrate(database: Database) -> None:
 
     Raises DatabaseUnavailable when the server is too old or has no pgvector.
     """
-    async with database.write() as db:
+    async with database.direct() as db:
         await db.execute(text("SET LOCAL statement_timeout = 0"))
         await db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         version = int((await db.execute(text("SHOW server_version_num"))).scalar_one())
