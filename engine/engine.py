@@ -28,7 +28,7 @@ from engine.documents.page_images import PageImage, render_page
 from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, Features
-from engine.options import embedder_options, parsing_limits
+from engine.options import cache_options, embedder_options, parsing_limits
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
@@ -251,7 +251,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
 
         documents = DocumentStore(database)
         index = DocumentIndex(database, vectors)
-        caches = Caches(settings, database, redis)
+        caches = Caches(cache_options(settings), database, redis)
         stack.push_async_callback(caches.aclose)
         retriever = Retriever(database, documents, vectors, embedder, caches)
         tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None

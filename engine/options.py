@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.caching.caches import CacheOptions
 from engine.documents.parsing import ParsingLimits
 from engine.retrieval.embedders import EmbedderOptions
 from engine.settings import Settings
@@ -34,4 +35,19 @@ def parsing_limits(settings: Settings) -> ParsingLimits:
         max_rows=settings.max_table_rows,
         timeout_seconds=settings.parse_timeout_seconds,
         max_memory_bytes=settings.parse_memory_bytes,
+    )
+
+
+def cache_options(settings: Settings) -> CacheOptions:
+    """What is cached where, and for how long."""
+    return CacheOptions(
+        prefix=f"dossier:cache:{settings.database_schema}:",
+        use_redis=settings.enable_redis_cache,
+        use_postgres=settings.enable_postgres_cache,
+        l1_entries=settings.l1_cache_maxsize,
+        l1_bytes=settings.l1_cache_max_bytes,
+        l3_bytes=settings.l3_cache_max_bytes,
+        embedding_seconds=settings.cache_ttl_embeddings,
+        retrieval_seconds=settings.cache_ttl_retrieval,
+        semantic_threshold=settings.semantic_cache_threshold if settings.enable_semantic_cache else None,
     )

@@ -258,3 +258,28 @@ async def test_thorough_searches_several_phrasings_and_says_which(
 async def test_the_scope_is_obeyed(quoting: Engine) -> None:
     answer = await quoting.ask("How are trains booked?", filter=DocumentFilter(languages=("vi",)))
     assert {source.passage.document_title for source in answer.sources} == {"Quy chế mua sắm"}
+
+
+async def test_without_its_embedder_words_alone_are_searched(open_test_engine: OpenEngine) -> None:
+    with OpenAIServer(dimension=1536) as remote:
+        async with open_test_engine(
+            embedder="openai", openai_api_key="test", openai_base_url=remote.url, openai_max_retries=0
+        ) as engine:
+            await stock(engine)
+            remote.script(*[Reply(status=500)] * 9)
+            answer = await engine.ask("How are trains booked?")
+            assert "second class" in answer.text
+            assert "words only" in answer.notice
+
+            remote.script()
+            again = await engine.ask("How are trains booked?")
+            assert "words only" not in again.notice  # what was left out is not kept
+
+
+async def test_a_thousand_people_who_ask_the_same_need_the_model_once(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine() as engine:
+        await stock(engine)
+        answers = await asyncio.gather(*(engine.ask("How are trains booked?") for _ in range(1000)))
+        assert {answer.text for answer in answers} == {answers[0].text}
+        assert engine.caches.embeddings.memory.counts.writes == 1
+        assert engine.caches.results.memory.counts.writes == 1

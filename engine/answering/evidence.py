@@ -27,7 +27,7 @@ ANSWER_THRESHOLD = 0.25
 
 # A sentence with this share of the question's terms is worth quoting whatever the estimate: no
 # question on another subject met one, and short mixed passages are estimated too low.
-_SAID = 0.7
+_SAID = 0.6
 
 # Embedder → weights of the highest cosine, the highest late interaction and the coverage,
 # and the intercept. Scores of another embedder lie elsewhere, and would need a fit of their own.

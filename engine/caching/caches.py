@@ -18,11 +18,29 @@ from engine.caching.semantic import SemanticCache
 from engine.errors import BadInput
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Retrieval
-from engine.settings import Settings
 from engine.storage.database import Database
 from engine.storage.redis import RedisClient
 
 LAYERS = ("L1", "L2", "L3")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """What is cached where, and for how long (seconds).
+
+    prefix: of Redis keys. l1_entries: of each kind of value; 0 keeps nothing.
+    semantic_threshold: None leaves the semantic cache out.
+    """
+
+    prefix: str
+    use_redis: bool
+    use_postgres: bool
+    l1_entries: int
+    l1_bytes: int
+    l3_bytes: int
+    embedding_seconds: float
+    retrieval_seconds: float
+    semantic_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +55,35 @@ class LayerReport:
 class Caches:
     """Question embeddings, retrieval results and quoted answers."""
 
-    def __init__(self, settings: Settings, database: Database, redis: RedisClient | None) -> None:
+    def __init__(self, options: CacheOptions, database: Database, redis: RedisClient | None) -> None:
         self._shared: list[CacheLayer] = []
-        if redis is not None and settings.enable_redis_cache:
-            self._shared.append(RedisLayer(redis, f"dossier:cache:{settings.database_schema}:"))
+        if redis is not None and options.use_redis:
+            self._shared.append(RedisLayer(redis, options.prefix))
         self._lasting = None
-        if settings.enable_postgres_cache:
-            self._lasting = PostgresLayer(database, settings.l3_cache_max_bytes)
+        if options.use_postgres:
+            self._lasting = PostgresLayer(database, options.l3_bytes)
             self._shared.append(self._lasting)
-        self.semantic = (
-            SemanticCache(questions=settings.l1_cache_maxsize, threshold=settings.semantic_cache_threshold)
-            if settings.enable_semantic_cache
-            else None
-        )
+        self.semantic = None
+        if options.semantic_threshold is not None:
+            self.semantic = SemanticCache(questions=options.l1_entries, threshold=options.semantic_threshold)
         # Of the room in memory results take most: they hold the passages' texts.
         self.embeddings: LayeredCache[Embedding] = self._cache(
-            "question embedding", EMBEDDING, settings, 0.2, settings.cache_ttl_embeddings
+            "question embedding", EMBEDDING, options, 0.2, options.embedding_seconds
         )
         self.results: LayeredCache[Retrieval] = self._cache(
             "retrieval",
             RETRIEVAL,
-            settings,
+            options,
             0.6,
-            settings.cache_ttl_retrieval,
+            options.retrieval_seconds,
             keep=lambda retrieval: not retrieval.notice,
         )
         self.quotes: LayeredCache[Quoted] = self._cache(
             "answer",
             QUOTED,
-            settings,
+            options,
             0.2,
-            settings.cache_ttl_retrieval,
+            options.retrieval_seconds,
             keep=lambda quoted: quoted.whole and not quoted.draft.notice,
         )
 
@@ -75,14 +91,14 @@ class Caches:
         self,
         name: str,
         codec: Codec[Any],
-        settings: Settings,
+        options: CacheOptions,
         share: float,
         seconds: float,
         keep: Callable[[Any], bool] = lambda _: True,
     ) -> LayeredCache[Any]:
         memory: MemoryLayer[Any] = MemoryLayer(
-            maxsize=settings.l1_cache_maxsize,
-            max_bytes=int(settings.l1_cache_max_bytes * share),
+            maxsize=options.l1_entries,
+            max_bytes=int(options.l1_bytes * share),
             size=codec.size,
         )
         return LayeredCache(

@@ -38,6 +38,7 @@ TIMEOUT_SECONDS = 0.06
 CONNECT_SECONDS = 0.25  # a connection is made once, a command sent all the time
 PROBE_SECONDS = 1.0  # between two looks at a Redis that failed
 _CONNECTIONS = 16
+_PROBE = "dossier:probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class RedisClient:
     ) -> None:
         pool: ConnectionPool = ConnectionPool.from_url(
             url,
-            max_connections=_CONNECTIONS,
+            max_connections=_CONNECTIONS + 1,  # one for the probe
             socket_timeout=timeout_seconds,
             socket_connect_timeout=max(timeout_seconds, CONNECT_SECONDS),
             retry=Retry(NoBackoff(), 0),  # the breaker decides; a repeat would double the wait
@@ -87,16 +88,18 @@ class RedisClient:
         self._timeout = timeout_seconds
         self._probe_seconds = probe_seconds
         self._probing: asyncio.Task[None] | None = None
+        self._slots = asyncio.Semaphore(_CONNECTIONS)
         self._reach, self._write = _Seen(), _Seen()
 
     async def run(self, command: Callable[[Redis], Awaitable[Result]]) -> Result:
         """The result of a command, a pipeline included. Raises RedisUnavailable."""
         breaker = await self._circuit()
-        if breaker.context.state != CLOSED:
-            raise RedisUnavailable(f"Redis is left alone for now: {self._reach.why}")
         try:
-            async with breaker:
-                result = await self._refusals(command)
+            async with self._slots:  # the pool does not wait for a free connection
+                if breaker.context.state != CLOSED:
+                    raise RedisUnavailable(f"Redis is left alone for now: {self._reach.why}")
+                async with breaker:
+                    result = await self._refusals(command)
         except OpenedState as error:
             raise RedisUnavailable(f"Redis is left alone for now: {self._reach.why}") from error
         except (RedisError, OSError, TimeoutError) as error:
@@ -137,6 +140,7 @@ class RedisClient:
                 result = await command(self._redis)
         except (OutOfMemoryError, ReadOnlyError) as error:
             self._write.note(_reason(error))
+            self._probe()
             refusal = RedisUnavailable(f"Redis takes no writes: {self._write.why}")
             refusal.__cause__ = error
             return refusal
@@ -153,17 +157,24 @@ class RedisClient:
 
     async def _until_back(self) -> None:
         breaker = await self._circuit()
-        while breaker.context.state != CLOSED:
+        while self._reach.why or self._write.why:
             await asyncio.sleep(self._probe_seconds)
             try:
                 async with breaker:
-                    await self._redis.ping()
+                    self._write.note(await self._refused())
+                self._reach.note("")
             except OpenedState:
                 continue
             except (RedisError, OSError, TimeoutError) as error:
                 self._reach.note(_reason(error))
-        self._reach.note("")
-        self._write.note("")
+
+    async def _refused(self) -> str:
+        """Why a write is refused; empty if it is not."""
+        try:
+            await self._redis.set(_PROBE, "1", px=1000)
+        except (OutOfMemoryError, ReadOnlyError) as error:
+            return _reason(error)
+        return ""
 
 
 def _reason(error: BaseException) -> str:

@@ -80,6 +80,11 @@ async def test_a_paused_redis_costs_one_time_out_and_then_nothing(
     assert await read(client) == "chào".encode()
 
 
+async def test_more_commands_than_connections_wait_their_turn(client: RedisClient) -> None:
+    assert await asyncio.gather(*(read(client) for _ in range(300))) == ["chào".encode()] * 300
+    assert client.status().reachable
+
+
 async def test_a_full_memory_refuses_writes_and_still_reads(client: RedisClient, server: RedisServer) -> None:
     with server.client() as operator:
         operator.config_set("maxmemory-policy", "noeviction")
@@ -89,6 +94,9 @@ async def test_a_full_memory_refuses_writes_and_still_reads(client: RedisClient,
     assert await read(client) == "chào".encode()
     assert client.status().reachable
     assert client.status().why == "its memory is full"
+    with server.client() as operator:
+        operator.config_set("maxmemory", "0")
+    await back(client)
 
 
 async def test_a_read_only_replica_refuses_writes_and_still_reads(
@@ -100,6 +108,9 @@ async def test_a_read_only_replica_refuses_writes_and_still_reads(
     with pytest.raises(RedisUnavailable, match="read-only replica"):
         await client.run(lambda redis: redis.set("more", "x"))
     assert await read(client) == "chào".encode()
+    with server.client() as operator:
+        operator.replicaof("NO", "ONE")
+    await back(client)
 
 
 async def test_a_redis_that_is_loading_is_left_alone_until_it_has_loaded(
