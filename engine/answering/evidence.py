@@ -21,12 +21,12 @@ from engine.retrieval.embedders.base import TokenEmbeddings
 from engine.text.analysis import analyse, analyse_question, fold_term
 from engine.text.sentences import split_sentences
 
-# Below it nothing is quoted: 3.7 % of answerable questions are refused, all of those on
-# other subjects, 15 % of those that only look answerable.
+# Below it nothing is quoted: 2.5 % of answerable questions are refused, 99.6 % of those on
+# other subjects, 10 % of those that only look answerable.
 ANSWER_THRESHOLD = 0.25
 
-# A sentence with this share of the question's terms is worth quoting whatever the estimate: no
-# question on another subject met one, and short mixed passages are estimated too low.
+# A sentence with this share of the question's terms is worth quoting whatever the estimate, which
+# is too low for short mixed passages; of 240 questions on another subject one met such a sentence.
 _SAID = 0.6
 
 # Embedder → weights of the highest cosine, the highest late interaction and the coverage,
