@@ -13,7 +13,7 @@ from engine.errors import DatabaseUnavailable, RedisUnavailable
 from engine.reranking.base import Reranker
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings
-from engine.storage.database import Database
+from engine.storage.database import Database, driver
 from engine.storage.redis import RedisClient
 
 OFF = "off"
@@ -98,12 +98,22 @@ class Features:
                     await db.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'"))
                 ).scalar_one()
                 waiting = len(await self._vectors.documents_missing(db))
+                # pgBouncer tells a client another process number than PostgreSQL has.
+                told = (await driver(db)).get_server_pid()
+                bounced = told != (await db.execute(text("SELECT pg_backend_pid()"))).scalar_one()
             database = Feature("database", asked, f"{asked}: {version}, pgvector {vector}")
         except DatabaseUnavailable as error:
             database = Feature("database", asked, "not reachable", error.message)
+            bounced = False
+        pooled = "on" if settings.use_pgbouncer else OFF
+        pgbouncer = Feature("pgBouncer", pooled, "on" if bounced else OFF)
+        if bounced != settings.use_pgbouncer:
+            why = "One stands before DATABASE_URL." if bounced else "Connections do not pass through one."
+            pgbouncer = replace(pgbouncer, why=why)
         why = f"{waiting} documents are still being embedded; words alone find them until then."
         return [
             database,
+            pgbouncer,
             Feature("embedder", settings.embedder, settings.embedder, why if waiting else ""),
         ]
 

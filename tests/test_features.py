@@ -22,7 +22,7 @@ async def named(engine: Engine) -> dict[str, Feature]:
 
 async def test_what_was_not_asked_for_is_off_without_a_reason(engine: Engine) -> None:
     features = await named(engine)
-    for name in ("L2 cache", "Redis sessions"):
+    for name in ("L2 cache", "Redis sessions", "pgBouncer"):
         assert (features[name].asked, features[name].effective, features[name].why) == ("off", "off", "")
     assert features["database"].effective.startswith("PostgreSQL")
 

@@ -235,6 +235,8 @@ async def test_the_whole_engine_works_through_it(bouncer: PgBouncer, open_test_e
     note = Upload("meals.md", b"# Travel policy\n\nMeals abroad are refunded up to 45 euros a day.\n")
     async with open_test_engine(use_pgbouncer=True, pgbouncer_url=bouncer.url) as engine:
         assert engine.database.pool_status().through_pgbouncer
+        (told,) = [feature for feature in await engine.features() if feature.name == "pgBouncer"]
+        assert (told.asked, told.effective, told.why) == ("on", "on", "")
         job = await engine.ingestion.submit([note])
         await engine.ingestion.wait(job.id)
         answer = await engine.ask("How much is refunded for meals abroad?")
