@@ -100,6 +100,9 @@ class Database:
         connection = _Connection(self._reading, always_again=True, seconds=self._hangs_after)
         async with _translated(), self._taken(connection) as db:
             yield db
+            # What was read is read: a connection that breaks now is only thrown away.
+            with contextlib.suppress(sqlalchemy_errors.DBAPIError):
+                await db.rollback()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
