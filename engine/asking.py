@@ -169,15 +169,13 @@ class Asker:
                 draft = await self._draft(progress, session_id, filter, mode, reranker, replaces, emit)
             except asyncio.CancelledError:
                 if session_id is not None:
-                    answer = self._finish(
-                        progress, _stopped(progress, self._sources(progress)), trace, mode, reranker
-                    )
+                    answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode)
                     keeping = self._sessions.add_turn(
                         session_id, answer, mode=mode, filter=filter, replaces=replaces
                     )
                     await asyncio.shield(asyncio.ensure_future(keeping))
                 raise
-            answer = self._finish(progress, draft, trace, mode, reranker)
+            answer = self._finish(progress, draft, trace, mode)
             turn_id = None
             if session_id is not None:
                 turn_id = await self._sessions.add_turn(
@@ -318,9 +316,7 @@ class Asker:
     def _sources(self, progress: _Progress) -> tuple[Candidate, ...]:
         return progress.retrieval.candidates[: self._limits.top_n] if progress.retrieval else ()
 
-    def _finish(
-        self, progress: _Progress, draft: Draft, trace: Trace, mode: Mode, reranker: Reranker | None
-    ) -> Answer:
+    def _finish(self, progress: _Progress, draft: Draft, trace: Trace, mode: Mode) -> Answer:
         sources = self._sources(progress)
         if draft.notice:
             progress.notices.append(draft.notice)
@@ -334,7 +330,7 @@ class Asker:
             phrasings=progress.phrasings,
             models={
                 **self._models,
-                "reranker": reranker.name if reranker else "none",
+                "reranker": progress.retrieval.reranker if progress.retrieval else "none",
                 "answerer": progress.answerer or "none",
             },
             settings={

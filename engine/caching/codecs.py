@@ -57,13 +57,13 @@ EMBEDDING: Codec[Embedding] = Codec("embedding 1", _encode_embedding, _decode_em
 
 def _encode_retrieval(value: Retrieval) -> bytes:
     rows = [[_values(c.passage), *_values(c)[1:]] for c in value.candidates]
-    return bytes(msgpack.packb([rows, value.found, value.notice]))
+    return bytes(msgpack.packb([rows, value.found, value.notice, value.reranker]))
 
 
 def _decode_retrieval(packed: bytes) -> Retrieval:
-    rows, found, notice = msgpack.unpackb(packed)
+    rows, found, notice, reranker = msgpack.unpackb(packed)
     candidates = tuple(Candidate(Passage(*passage), *scores) for passage, *scores in rows)
-    return Retrieval(candidates, found, notice)
+    return Retrieval(candidates, found, notice, reranker=reranker)
 
 
 def _retrieval_size(value: Retrieval) -> int:
@@ -72,7 +72,7 @@ def _retrieval_size(value: Retrieval) -> int:
 
 
 RETRIEVAL: Codec[Retrieval] = Codec(
-    f"retrieval 1 {_names(Passage)} {_names(Candidate)}",
+    f"retrieval 2 {_names(Passage)} {_names(Candidate)}",
     _encode_retrieval,
     _decode_retrieval,
     _retrieval_size,

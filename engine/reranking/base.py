@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from engine.documents.model import Passage
+
+Status = Literal["ready", "idle", "loading", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a reranker says of passages, in their order.
+
+    values: higher is better, any scale; None where it could not tell (a deadline that passed, a
+        request that failed): such a passage keeps its place.
+    scale: difference of two values that matters; see `combine`.
+    served_by: name of the reranker that made them; another one may have stood in.
+    notice: a sentence for the reader where this is not all that was asked for; usually empty.
+    prompt_tokens, completion_tokens: of a language model. cost_usd: None where no price is known.
+    """
+
+    values: tuple[float | None, ...]
+    scale: float
+    served_by: str
+    notice: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerState:
+    """Whether a reranker can serve now.
+
+    status: ``idle`` is not loaded yet, and loads at its first use. why: what it waits for or
+        what failed, and what to do. waiting: passages in its queue. memory_bytes: of its model,
+        None where it has none of its own.
+    """
+
+    status: Status = "ready"
+    why: str = ""
+    waiting: int = 0
+    memory_bytes: int | None = None
 
 
 class Reranker(Protocol):
     """Scores passages for a question. Safe to call from many tasks at once.
 
     name: registry name. depth: how many of the best candidates it is worth being given.
-    scale: difference of its scores that matters; see `combine`.
     """
 
     name: str
     depth: int
-    scale: float
 
-    async def score(self, question: str, passages: Sequence[Passage]) -> list[float]:
-        """One score a passage, in order, higher is better; any scale.
+    async def score(self, question: str, passages: Sequence[Passage]) -> Scores:
+        """One score a passage, in order; none for none. Never invents one.
 
-        Raises ModelUnavailable or Unavailable; never invents a score.
+        Raises ModelUnavailable or Unavailable where it cannot score any.
         """
         ...
+
+    def state(self) -> RerankerState: ...
 
     async def aclose(self) -> None: ...

@@ -33,6 +33,7 @@ class Retrieval:
     found: passages that the searches gave before reranking.
     notice: a sentence for the reader where something was left out; usually empty.
     asked_as: the earlier, nearly equal question that this was found for; usually empty.
+    reranker: name of the one that gave the order, ``none`` without.
     key: stands for the question, its scope, the corpus as it is and all settings behind them.
     """
 
@@ -41,3 +42,4 @@ class Retrieval:
     notice: str = ""
     key: str = ""
     asked_as: str = ""
+    reranker: str = "none"

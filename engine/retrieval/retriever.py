@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +15,7 @@ from engine.documents.model import DocumentFilter
 from engine.documents.store import DocumentStore
 from engine.errors import Unavailable
 from engine.observability.trace import stage
-from engine.reranking.base import Reranker
+from engine.reranking.base import Reranker, Scores
 from engine.reranking.combination import combine
 from engine.retrieval import lexical
 from engine.retrieval.embedders.base import Embedder, Embedding
@@ -115,7 +116,7 @@ class Retriever:
         search: Search,
         entering: Callable[[str], None],
     ) -> Retrieval:
-        notice = ""
+        notice, served_by = "", "none"
         embeddings: list[Embedding | None] = [None] * len(phrasings)
         if search != "bm25":
             try:
@@ -144,13 +145,15 @@ class Retriever:
             entering("reranking")
             with stage("reranking"):
                 try:
-                    candidates = await rerank(phrasings[0], candidates, reranker)
+                    reranked = await rerank(phrasings[0], candidates, reranker)
+                    candidates, served_by = list(reranked.candidates), reranked.scores.served_by
+                    notice = " ".join(filter(None, (notice, reranked.scores.notice)))
                 except Unavailable as error:
                     notice = f"Not reranked: {error.message}"
         if search == "hybrid":
             candidates = [c if c.passage.document_status == "active" else _held_back(c) for c in candidates]
         candidates.sort(key=lambda c: -c.score)
-        return Retrieval(tuple(candidates), len(scores), notice)
+        return Retrieval(tuple(candidates), len(scores), notice, reranker=served_by)
 
     async def _search(
         self,
@@ -182,19 +185,58 @@ class Retriever:
         return {i: (by_words.get(i), by_vector.get(i), score) for i, score in fused.items()}
 
 
-async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reranker) -> list[Candidate]:
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """Candidates, best first, and what the reranker said of the best `len(scores.values)` of them."""
+
+    candidates: tuple[Candidate, ...]
+    scores: Scores
+
+
+async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reranker) -> Reranked:
     """Order the best `reranker.depth` candidates by both scores; the rest follow as they were.
 
-    Raises what the reranker raises.
+    A candidate that the reranker gave no score keeps its place. Raises what the reranker raises.
     """
     ordered = sorted(candidates, key=lambda c: -c.score)
     head, tail = ordered[: reranker.depth], ordered[reranker.depth :]
-    own = await reranker.score(question, [c.passage for c in head])
-    combined = combine([c.fused for c in head], own, reranker.scale)
-    head = [replace(c, reranked=r, score=score) for c, r, score in zip(head, own, combined, strict=True)]
+    scores = _finite(await reranker.score(question, [c.passage for c in head]))
+    scored = [(c, v) for c, v in zip(head, scores.values, strict=True) if v is not None]
+    combined = combine([c.fused for c, _ in scored], [v for _, v in scored], scores.scale)
+    moved = iter(
+        sorted(
+            (replace(c, reranked=v, score=s) for (c, v), s in zip(scored, combined, strict=True)),
+            key=lambda c: -c.score,
+        )
+    )
+    head = [next(moved) if v is not None else c for c, v in zip(head, scores.values, strict=True)]
+    head = _in_step(head)
     floor = min((c.score for c in head), default=0.0)
     top = max((c.score for c in tail), default=0.0)
-    return head + [replace(c, score=c.score - max(0.0, top - floor)) for c in tail]
+    tail = [replace(c, score=c.score - max(0.0, top - floor)) for c in tail]
+    return Reranked((*head, *tail), scores)
+
+
+def _finite(scores: Scores) -> Scores:
+    """Without what is no number, as a broken model gives."""
+    broken = sum(value is not None and not math.isfinite(value) for value in scores.values)
+    if not broken:
+        return scores
+    notice = f"{broken} of {len(scores.values)} passages got no usable score from {scores.served_by}."
+    values = tuple(v if v is not None and math.isfinite(v) else None for v in scores.values)
+    return replace(scores, values=values, notice=f"{scores.notice} {notice}".strip())
+
+
+def _in_step(candidates: list[Candidate]) -> list[Candidate]:
+    """Candidates without a score of the reranker, given that of the one before, so that they stay there."""
+    score = max((c.score for c in candidates if c.reranked is not None), default=None)
+    if score is None:
+        return candidates
+    placed: list[Candidate] = []
+    for candidate in candidates:
+        score = candidate.score if candidate.reranked is not None else score
+        placed.append(replace(candidate, score=score))
+    return placed
 
 
 def _held_back(candidate: Candidate) -> Candidate:
