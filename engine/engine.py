@@ -28,7 +28,7 @@ from engine.documents.page_images import PageImage, render_page
 from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, Features
-from engine.options import cache_options, embedder_options, parsing_limits
+from engine.options import cache_options, embedder_options, parsing_limits, reranker_options
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
@@ -255,7 +255,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         stack.push_async_callback(caches.aclose)
         retriever = Retriever(database, documents, vectors, embedder, caches)
         tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
-        rerankers = _open_rerankers(stack, RerankerParts(retriever.embed_question, tokens))
+        parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
+        rerankers = _open_rerankers(stack, parts)
         sessions = SessionStore(database, _open_hot_copy(stack, settings, redis))
         ingestion = Ingestion(
             index,

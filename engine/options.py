@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.caching.caches import CacheOptions
 from engine.documents.parsing import ParsingLimits
+from engine.reranking.options import RerankerOptions
 from engine.retrieval.embedders import EmbedderOptions
 from engine.settings import Settings
 
@@ -21,6 +22,30 @@ def embedder_options(settings: Settings, home: Path) -> EmbedderOptions:
         openai_timeout_seconds=settings.openai_timeout_seconds,
         bge_model=settings.bge_embedder_name,
         device=settings.bge_device,
+    )
+
+
+def reranker_options(settings: Settings, home: Path) -> RerankerOptions:
+    """home: DOSSIER_HOME, where models are kept."""
+    return RerankerOptions(
+        models_folder=home / "models",
+        threads=settings.model_threads,
+        bge_model=settings.bge_model_name,
+        device=settings.bge_device,
+        timeout_seconds=settings.reranker_timeout_seconds,
+        openai_api_key=settings.openai_api_key.get_secret_value(),
+        openai_base_url=settings.openai_base_url or None,
+        openai_model=settings.openai_reranker_model,
+        openai_parallel=settings.openai_reranker_use_parallel,
+        openai_max_workers=settings.openai_reranker_max_workers,
+        openai_listwise=settings.openai_reranker_listwise,
+        openai_timeout_seconds=settings.openai_reranker_timeout_seconds,
+        remote_url=settings.reranker_url.get_secret_value(),
+        remote_api_key=settings.reranker_api_key.get_secret_value(),
+        remote_model=settings.reranker_model,
+        remote_api=settings.reranker_api,
+        cascade_strong=settings.cascade_strong,
+        cascade_depth=settings.cascade_depth,
     )
 
 

@@ -48,6 +48,27 @@ class Settings(BaseSettings):
     default_rerank_top_n: int = Field(5, ge=1, le=50, description="Passages that an answer is given")
     model_threads: int = Field(0, ge=0, le=256, description="Threads of a local model; 0 is one per core")
 
+    # rerankers
+    bge_model_name: str = Field("BAAI/bge-reranker-v2-m3", description="Hub name or folder of bge's model")
+    reranker_timeout_seconds: float = Field(
+        5.0, gt=0, description="Longest wait for a reranker here or behind RERANKER_URL"
+    )
+    openai_reranker_model: str = Field("gpt-4o-mini", description="Language model of the openai reranker")
+    openai_reranker_use_parallel: bool = Field(True, description="Score passages at once, not in turn")
+    openai_reranker_max_workers: int = Field(10, ge=1, le=200, description="Most requests at once")
+    openai_reranker_listwise: bool = Field(False, description="Rank all passages in one request")
+    openai_reranker_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for a question")
+    reranker_url: SecretStr = Field(
+        SecretStr(""), description="A server with a `/rerank`: TEI, Infinity, vLLM, Jina, Cohere"
+    )
+    reranker_api_key: SecretStr = Field(SecretStr(""), description="Key for RERANKER_URL")
+    reranker_model: str = Field("", description="Model to ask for at RERANKER_URL")
+    reranker_api: Literal["auto", "tei", "jina"] = Field(
+        "auto", description="Which form RERANKER_URL speaks; auto finds out"
+    )
+    cascade_strong: str = Field("bge", description="The cascade's reranker of the best few")
+    cascade_depth: int = Field(10, ge=1, le=200, description="How many those few are")
+
     # Redis
     enable_redis_cache: bool = Field(False, description="Share cached results through Redis")
     enable_redis_sessions: bool = Field(False, description="Keep a hot copy of sessions in Redis")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.reranking.base import Reranker
 from engine.reranking.built_in import LateInteractionReranker
+from engine.reranking.options import RerankerOptions
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import Embedding
 
@@ -16,10 +17,12 @@ class RerankerParts:
     """What a reranker may be built from.
 
     embed_question: cached. tokens: None where the embedder gives no token vectors.
+    options: what the settings say.
     """
 
     embed_question: Callable[[str], Awaitable[Embedding]]
     tokens: PassageTokens | None
+    options: RerankerOptions
 
 
 def _built_in(parts: RerankerParts) -> Reranker | None:
