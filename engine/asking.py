@@ -339,8 +339,9 @@ class Asker:
                 "default_rerank_top_n": self._limits.top_n,
                 "answer_threshold": self._limits.threshold,
             },
-            prompt_tokens=draft.prompt_tokens,
-            completion_tokens=draft.completion_tokens,
+            prompt_tokens=trace.prompt_tokens,
+            completion_tokens=trace.completion_tokens,
+            cost_usd=None if trace.cost_usd is None else round(trace.cost_usd, 6),
         )
         return Answer(
             question=progress.question,

@@ -25,6 +25,7 @@ def receipt_html(turn: Turn) -> str:
     ]
     if receipt.prompt_tokens or receipt.completion_tokens:
         counts.append(("Tokens", f"{receipt.prompt_tokens:,} in, {receipt.completion_tokens:,} out"))
+        counts.append(("Cost", _dollars(receipt.cost_usd)))
     if answer.removed_citations:
         counts.append(("Citations taken out", str(answer.removed_citations)))
     models = [(_ROLES.get(role, role), name) for role, name in receipt.models.items()]
@@ -39,6 +40,10 @@ def receipt_html(turn: Turn) -> str:
         + _table("Settings", settings)
         + f'<div class="place">{turn.created_at:%Y-%m-%d %H:%M} UTC</div></div>'
     )
+
+
+def _dollars(cost: float | None) -> str:
+    return "price not known" if cost is None else "$" + f"{cost:,.6f}".rstrip("0").rstrip(".")
 
 
 def _table(title: str, rows: list[tuple[str, str]]) -> str:

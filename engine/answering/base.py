@@ -56,8 +56,6 @@ class Draft:
     removed_citations: int = 0
     complete: bool = True
     notice: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

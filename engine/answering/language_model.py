@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -17,12 +17,15 @@ from pydantic import BaseModel
 from engine.answering.base import AnswerRequest, Draft
 from engine.answering.citations import resolve_citations
 from engine.answering.marks import MarkStream
+from engine.answering.prices import cost_usd
 from engine.answering.prompts import Message, answer_messages, no_answer
 from engine.answering.refusals import RefusalFilter, read_refusal, without_marker
 from engine.errors import LanguageModelUnavailable
+from engine.observability.trace import note_model_use
 
 if TYPE_CHECKING:
     import openai
+    from openai.types import CompletionUsage
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -36,13 +39,21 @@ class Finished:
     """The end of a stream. reason: as the protocol has it (``stop``, ``length`` …)."""
 
     reason: str
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What a reply took. cost_usd: None where no price is known."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
 
 
 class LanguageModel:
     """A thin client of one chat model. Safe to use from many tasks at once.
 
+    What its replies take is added to the question's trace.
     model: its name, as the endpoint knows it. base_url: None or empty is OpenAI's own.
     timeout_seconds: longest wait for the next piece of a stream, or for a whole `complete`,
         retries and the waits that Retry-After asks for included.
@@ -84,7 +95,10 @@ class LanguageModel:
                         chunk = await anext(chunks, None)
                     if chunk is None:
                         break
-                    piece, finished = _read(chunk, finished)
+                    if chunk.usage is not None:
+                        self._count(chunk.usage)
+                    piece, reason = _read(chunk)
+                    finished = Finished(reason or finished.reason)
                     if piece:
                         yield piece
                     deadline = asyncio.get_running_loop().time() + self._timeout
@@ -97,11 +111,17 @@ class LanguageModel:
         yield finished
 
     async def complete(
-        self, messages: Sequence[Message], schema: type[_Parsed], *, timeout_seconds: float | None = None
+        self,
+        messages: Sequence[Message],
+        schema: type[_Parsed],
+        *,
+        timeout_seconds: float | None = None,
+        spent: Callable[[ModelUse], None] = lambda _: None,
     ) -> _Parsed:
         """One reply, read as `schema` (all fields required, extra ones forbidden).
 
         timeout_seconds: for everything, instead of the model's own.
+        spent: told what the reply took, also if it then cannot be read.
         Raises LanguageModelUnavailable, also for a reply that does not fit the schema.
         """
         longest = timeout_seconds or self._timeout
@@ -110,6 +130,8 @@ class LanguageModel:
         try:
             async with asyncio.timeout(longest):
                 reply: ChatCompletion = await self._request(messages, options)
+            if reply.usage is not None:
+                spent(self._count(reply.usage))
             text = reply.choices[0].message.content if reply.choices else None
             return schema.model_validate_json(_FENCE.sub("", text or ""))
         except _failures() as error:
@@ -118,6 +140,12 @@ class LanguageModel:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+    def _count(self, usage: CompletionUsage) -> ModelUse:
+        sent, written = usage.prompt_tokens or 0, usage.completion_tokens or 0
+        use = ModelUse(sent, written, cost_usd(self.name, sent, written))
+        note_model_use(use.prompt_tokens, use.completion_tokens, use.cost_usd)
+        return use
 
     async def _start(self, messages: Sequence[Message]) -> openai.AsyncStream[ChatCompletionChunk]:
         options = {"temperature": 0, "stream_options": {"include_usage": True}}
@@ -207,40 +235,28 @@ class LanguageModelAnswerer:
             raise LanguageModelUnavailable(f"The language model {self.name} sent no text.", hint="Try again.")
         if finished.reason in ("length", "content_filter"):
             notice = "The answer was cut off by the language model's own limits."
-        yield _draft(request, text, finished, notice)
+        yield _draft(request, text, notice)
 
     async def aclose(self) -> None:
         """Close the model's connections."""
         await self._model.aclose()
 
 
-def _read(chunk: ChatCompletionChunk, finished: Finished) -> tuple[str, Finished]:
-    """The text of a chunk, and what is known of the end by now."""
-    if chunk.usage is not None:
-        finished = Finished(finished.reason, chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+def _read(chunk: ChatCompletionChunk) -> tuple[str, str]:
+    """The text of a chunk, and why the stream ends with it, if it does."""
     if not chunk.choices:
-        return "", finished
+        return "", ""
     choice = chunk.choices[0]
-    if choice.finish_reason:
-        finished = Finished(choice.finish_reason, finished.prompt_tokens, finished.completion_tokens)
-    return (choice.delta.content or "") if choice.delta else "", finished
+    return (choice.delta.content or "") if choice.delta else "", choice.finish_reason or ""
 
 
-def _draft(request: AnswerRequest, text: str, finished: Finished, notice: str) -> Draft:
+def _draft(request: AnswerRequest, text: str, notice: str) -> Draft:
     """The finished text with its citations, or as a "no answer" with what it says."""
     complete = not notice
     refusal = read_refusal(text)
     if refusal is not None:
         said = refusal or no_answer(request.language)
-        return Draft(
-            said,
-            "no_answer",
-            (),
-            complete=complete,
-            notice=notice,
-            prompt_tokens=finished.prompt_tokens,
-            completion_tokens=finished.completion_tokens,
-        )
+        return Draft(said, "no_answer", (), complete=complete, notice=notice)
     resolved = resolve_citations(without_marker(text).strip(), request.sources, request.question)
     if not resolved.citations and complete:
         notice = "The language model cited no source: check this answer against the documents."
@@ -252,6 +268,4 @@ def _draft(request: AnswerRequest, text: str, finished: Finished, notice: str) -
         removed_citations=resolved.removed,
         complete=complete,
         notice=notice,
-        prompt_tokens=finished.prompt_tokens,
-        completion_tokens=finished.completion_tokens,
     )

@@ -51,7 +51,8 @@ class Receipt:
     phrasings: the questions actually searched for.
     models: role (embedder, reranker, answerer) → name.
     settings: those in force that shape an answer.
-    prompt_tokens, completion_tokens: 0 where no language model was asked.
+    prompt_tokens, completion_tokens: of every language model that was asked; 0 where none was.
+    cost_usd: of those tokens, at list price; None where a price is not known.
     """
 
     stages: tuple[StageTiming, ...] = ()
@@ -65,6 +66,7 @@ class Receipt:
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,71 +1,251 @@
 """What one question took: stages, waits and cache look-ups, gathered as it runs.
 
-The current trace follows the task (a context variable), so that a pool or a cache can
-note its part without being handed one. Outside a trace, notes go nowhere.
+The current span follows the task (a context variable), so that a pool or a cache can note its
+part without being handed one. Outside a trace, notes go nowhere. Spans are plain objects: they
+become OpenTelemetry's only where they are exported, which keeps a question's own cost at some
+microseconds a span.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
 
 from engine.answering.model import StageTiming
+from engine.errors import DossierError
 
-_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+MOST_SPANS = 200  # of one trace; what comes after them is only counted
+
+_current: ContextVar[Span | None] = ContextVar("span", default=None)
+_W3C = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
-@dataclass(slots=True)
+class Span:
+    """One piece of work within a trace; use it in a `with`. Times as time.perf_counter has them."""
+
+    __slots__ = ("_is_stage", "_token", "attributes", "ended", "name", "parent", "started", "trace")
+
+    def __init__(
+        self, trace: Trace, name: str, parent: Span | None, *, is_stage: bool = False, **attributes: Any
+    ) -> None:
+        self.trace = trace
+        self.name = name
+        self.parent = parent
+        self.attributes = attributes
+        self.started = time.perf_counter()
+        self.ended: float | None = None
+        self._is_stage = is_stage
+        self._token: Token[Span | None] | None = None
+        trace.hold(self)
+
+    def set(self, **attributes: Any) -> None:
+        """Note more about it; texts of users or documents do not belong here."""
+        self.attributes.update(attributes)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """For a span that was begun and not entered."""
+        self.ended = time.perf_counter()
+        if error is not None:
+            self.attributes["error"] = type(error).__name__
+        if self._is_stage:
+            stages = self.trace.stages
+            stages[self.name] = stages.get(self.name, 0.0) + (self.ended - self.started) * 1000
+
+    def __enter__(self) -> Span:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+        self.end(error)
+
+
+class _Nowhere:
+    """Stands for a span where nothing is traced."""
+
+    __slots__ = ()
+
+    def set(self, **attributes: Any) -> None: ...
+
+    def end(self, error: BaseException | None = None) -> None: ...
+
+    def __enter__(self) -> _Nowhere:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+_NOWHERE = _Nowhere()
+
+
+@dataclass(slots=True, eq=False)
 class Trace:
-    """Times in milliseconds. `cache` maps what was looked up to the layer that had it."""
+    """Times in milliseconds. `cache` maps what was looked up to the layer that had it.
 
+    kind: of the answer, or ``stopped``, ``failed``. error: see `error_kind`; empty if all went well.
+    id, parent_id: as W3C trace context has them, 128 and 64 bits. began: seconds of the epoch.
+    dropped: spans beyond MOST_SPANS.
+    """
+
+    question: str = ""
+    mode: str = ""
+    kind: str = ""
+    error: str = ""
+    id: int = field(default_factory=lambda: random.getrandbits(128) or 1)
+    parent_id: int = 0
+    began: float = field(default_factory=time.time)
     started: float = field(default_factory=time.perf_counter)
+    ended: float | None = None
     stages: dict[str, float] = field(default_factory=dict)
     pool_wait_ms: float = 0.0
     cache: dict[str, str] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0  # None once a price was not known
+    spans: list[Span] = field(default_factory=list)
+    dropped: int = 0
 
     @property
     def total_ms(self) -> float:
-        return (time.perf_counter() - self.started) * 1000
+        return ((self.ended or time.perf_counter()) - self.started) * 1000
 
     def timings(self) -> tuple[StageTiming, ...]:
         return tuple(StageTiming(name, round(spent, 2)) for name, spent in self.stages.items())
 
+    def hold(self, span: Span) -> None:
+        """Keep a span that begins, while there is room."""
+        if len(self.spans) < MOST_SPANS:
+            self.spans.append(span)
+        else:
+            self.dropped += 1
+
+
+@dataclass(slots=True, eq=False)
+class _Origin:
+    """A page or a route, waiting for the trace of the question that it asks."""
+
+    span_name: str
+    started: float
+    traceparent: str
+    finish: Callable[[], None] | None = None
+    left: bool = False
+
+
+_origin: ContextVar[_Origin | None] = ContextVar("origin", default=None)
+
 
 @contextmanager
-def tracing() -> Iterator[Trace]:
-    """Make a new trace the current one."""
-    trace = Trace()
-    token = _current.set(trace)
+def origin(name: str, *, traceparent: str = "", started: float | None = None) -> Iterator[None]:
+    """The page or route in which a question is asked: the first span of its trace.
+
+    traceparent: the caller's W3C header. started: where it began earlier, by time.perf_counter.
+    """
+    came_from = _Origin(name, time.perf_counter() if started is None else started, traceparent)
+    token = _origin.set(came_from)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+        came_from.left = True
+        if came_from.finish is not None:
+            came_from.finish()
+
+
+@contextmanager
+def tracing(
+    question: str = "", mode: str = "", *, told: Callable[[Trace], None] | None = None
+) -> Iterator[Trace]:
+    """Make a new trace the current one. told: of it, once it has ended."""
+    trace = Trace(question, mode)
+    came_from = _origin.get()
+    outer = _begun_by(came_from, trace) if came_from is not None and came_from.finish is None else None
+    span = Span(trace, "question", outer, mode=mode, characters=len(question))
+    token = _current.set(span)
+
+    def finish() -> None:
+        if outer is not None:
+            outer.end()
+        if told is not None:
+            told(trace)
+
+    failure: BaseException | None = None
     try:
         yield trace
+    except BaseException as error:
+        failure = error
+        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            trace.kind = "stopped"
+        else:
+            trace.kind, trace.error = "failed", error_kind(error)
+        raise
     finally:
         _current.reset(token)
+        span.set(kind=trace.kind)
+        span.end(failure)
+        trace.ended = span.ended
+        if outer is not None and came_from is not None and not came_from.left:
+            came_from.finish = finish  # the page or route still has to deliver it
+        else:
+            finish()
 
 
-@contextmanager
-def stage(name: str) -> Iterator[None]:
+def _begun_by(came_from: _Origin, trace: Trace) -> Span:
+    """The origin's span, put first into the trace, which also takes its place in the caller's."""
+    outer = Span(trace, came_from.span_name, None)
+    outer.started = came_from.started
+    if found := _W3C.fullmatch(came_from.traceparent.strip().lower()):
+        trace.id, trace.parent_id = int(found[1], 16) or trace.id, int(found[2], 16)
+    return outer
+
+
+def error_kind(error: BaseException) -> str:
+    """The error's class if the engine raises it on purpose, else ``fault``."""
+    return type(error).__name__ if isinstance(error, DossierError) else "fault"
+
+
+def stage(name: str) -> Span | _Nowhere:
     """Add the time spent inside to the current trace's stage of that name."""
-    trace = _current.get()
-    if trace is None:
-        yield
-        return
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        trace.stages[name] = trace.stages.get(name, 0.0) + (time.perf_counter() - started) * 1000
+    above = _current.get()
+    return _NOWHERE if above is None else Span(above.trace, name, above, is_stage=True)
+
+
+def span(name: str, **attributes: Any) -> Span | _Nowhere:
+    """A piece of work within the current stage.
+
+    An async generator must not enter it, which would leave it current in its caller; it calls `end`.
+    """
+    above = _current.get()
+    return _NOWHERE if above is None else Span(above.trace, name, above, **attributes)
 
 
 def note_pool_wait(seconds: float) -> None:
     """Add to the time that the question waited for a database connection."""
-    if (trace := _current.get()) is not None:
-        trace.pool_wait_ms += seconds * 1000
+    if (current := _current.get()) is not None:
+        current.trace.pool_wait_ms += seconds * 1000
 
 
 def note_cache(what: str, layer: str) -> None:
     """Note which layer served a look-up; "miss" if none did."""
-    if (trace := _current.get()) is not None:
-        trace.cache[what] = layer
+    if (current := _current.get()) is not None:
+        current.trace.cache[what] = layer
+
+
+def note_model_use(prompt_tokens: int, completion_tokens: int, cost_usd: float | None) -> None:
+    """Add what a language model's reply took."""
+    if (current := _current.get()) is not None:
+        trace = current.trace
+        trace.prompt_tokens += prompt_tokens
+        trace.completion_tokens += completion_tokens
+        if trace.cost_usd is not None:
+            trace.cost_usd = None if cost_usd is None else trace.cost_usd + cost_usd

@@ -10,8 +10,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from engine.answering.base import AnswerRequest, Draft, Exchange
-from engine.answering.language_model import LanguageModelAnswerer
+from engine.answering.language_model import LanguageModelAnswerer, ModelUse
 from engine.errors import LanguageModelUnavailable
+from engine.observability.trace import tracing
 from tests.answering.conftest import MakeModel
 from tests.answering.parts import ENGLISH, VIETNAMESE, ask, source
 from tests.openai_server import OpenAIServer, Reply
@@ -52,8 +53,38 @@ async def test_an_answer_streams_and_its_citations_are_resolved(
     assert "".join(pieces) == draft.text == GOOD
     assert (draft.kind, draft.complete, draft.notice, draft.unsupported) == ("generated", True, "", ())
     assert [(c.number, c.quote) for c in draft.citations] == [(1, "Bids stay valid for 120 days.")]
-    assert draft.prompt_tokens > 0
-    assert draft.completion_tokens > 0
+
+
+async def test_what_a_reply_takes_is_added_to_the_question(
+    server: OpenAIServer, make_model: MakeModel
+) -> None:
+    server.script(Reply(GOOD), Reply('{"good": true, "why": ""}'), Reply("not JSON"))
+    use: list[ModelUse] = []
+    model = make_model(model="gpt-4o-mini-2024-07-18")
+    messages = [{"role": "user", "content": "Good?"}]
+    with tracing() as trace:
+        await answer(LanguageModelAnswerer(model))
+        of_answer = trace.prompt_tokens, trace.completion_tokens
+        assert min(of_answer) > 0
+        await model.complete(messages, Verdict, spent=use.append)
+        with pytest.raises(LanguageModelUnavailable):
+            await model.complete(messages, Verdict, spent=use.append)
+    assert len(use) == 2, "what cannot be read is paid for too"
+    sent = of_answer[0] + sum(u.prompt_tokens for u in use)
+    written = of_answer[1] + sum(u.completion_tokens for u in use)
+    assert (trace.prompt_tokens, trace.completion_tokens) == (sent, written)
+    assert trace.cost_usd == pytest.approx((0.15 * sent + 0.60 * written) / 1e6)
+
+
+async def test_without_a_known_price_the_cost_is_not_known(
+    server: OpenAIServer, make_model: MakeModel
+) -> None:
+    with tracing() as trace:
+        assert trace.cost_usd == 0
+        await answer(LanguageModelAnswerer(make_model(model="scripted")))
+        await answer(LanguageModelAnswerer(make_model(model="gpt-4o-mini")))
+    assert trace.prompt_tokens > 0
+    assert trace.cost_usd is None
 
 
 async def test_pieces_come_as_they_are_written(server: OpenAIServer, make_model: MakeModel) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from pydantic import TypeAdapter
 
 from engine.answering.model import Answer, Citation, Receipt, StageTiming
 from engine.chat.model import Session
@@ -47,6 +48,12 @@ async def test_a_turn_comes_back_as_it_was(engine: Engine) -> None:
     assert turn.filter == DocumentFilter(tags=("luật",))
     assert turn.answer.citations[0].quote == "Bảo đảm dự thầu là 3%."
     assert (await engine.sessions.get(session.id)).title == "Bảo đảm dự thầu là bao nhiêu?"
+
+
+async def test_a_turn_kept_before_costs_were_counted_is_still_read() -> None:
+    kept = TypeAdapter(Answer).dump_python(answer("Bao nhiêu?"), mode="json")
+    del kept["receipt"]["cost_usd"]
+    assert TypeAdapter(Answer).validate_python(kept).receipt.cost_usd is None
 
 
 async def test_two_tabs_that_write_at_once_keep_every_turn_in_order(engine: Engine) -> None:
