@@ -17,18 +17,20 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from starlette.exceptions import HTTPException  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import JSONResponse  # noqa: E402
+from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from app.bridge import Bridge, publish  # noqa: E402
-from engine import load_settings, open_engine  # noqa: E402
+from engine import Engine, load_settings, open_engine  # noqa: E402
+from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def lifespan(_: st.App) -> AsyncIterator[None]:
+async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
     """Open the engine before the first request, close it after the last."""
     settings = load_settings()
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
@@ -41,7 +43,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         gc.freeze()
         publish(Bridge(engine, asyncio.get_running_loop()))
         try:
-            yield
+            yield {"engine": engine}
         finally:
             publish(None)
 
@@ -49,6 +51,14 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 async def health(_: Request) -> JSONResponse:
     """Alive: the loop turns and the engine is open."""
     return JSONResponse({"status": "ok"})
+
+
+async def metrics(_: Request) -> Response:
+    """What Prometheus scrapes, of this process."""
+    engine: Engine = app.state["engine"]
+    if not engine.settings.enable_metrics_endpoint:
+        raise HTTPException(404)
+    return Response(await engine.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def show_fault(error: Exception) -> bool:
@@ -59,5 +69,8 @@ def show_fault(error: Exception) -> bool:
 
 
 app = st.App(
-    ROOT / "app" / "ui.py", lifespan=lifespan, routes=[Route("/health", health)], on_script_error=show_fault
+    ROOT / "app" / "ui.py",
+    lifespan=lifespan,
+    routes=[Route("/health", health), Route("/metrics", metrics)],
+    on_script_error=show_fault,
 )

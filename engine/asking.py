@@ -20,7 +20,8 @@ from engine.caching.layered import LayeredCache
 from engine.chat.store import SessionStore
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, DossierError, LanguageModelUnavailable, Unavailable
-from engine.observability.trace import Trace, stage, tracing
+from engine.observability.trace import Trace, stage
+from engine.observability.traces import Traces
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import TokenEmbeddings
@@ -72,6 +73,7 @@ class Asker:
         language_model: LanguageModel | None,
         limits: AskingLimits,
         models: Mapping[str, str],
+        traces: Traces,
     ) -> None:
         self._retriever = retriever
         self._tokens = tokens
@@ -84,6 +86,7 @@ class Asker:
         self._language_model = language_model
         self._limits = limits
         self._models = models
+        self._traces = traces
 
     def check(self, question: str) -> str:
         """The question in its normal form. Raises BadInput for one that cannot be asked."""
@@ -133,14 +136,11 @@ class Asker:
         With a session the turn is kept, what had been written before a stop included. One that
         asks an earlier turn's question again reads it as that turn did: after the turns before it.
         """
-        question = self.check(question)
-        if mode not in MODES:
-            raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
-        chosen = self.reranker(reranker)
         events: asyncio.Queue[AnswerEvent | None] = asyncio.Queue()
         # A task of its own: its trace, its cancellation, whoever consumes the events.
+        emit = events.put_nowait
         work = asyncio.create_task(
-            self._answer(question, session_id, filter, mode, chosen, replaces, asks_again, events.put_nowait)
+            self._answer(question, session_id, filter, mode, reranker, replaces, asks_again, emit)
         )
         work.add_done_callback(lambda _: events.put_nowait(None))
         try:
@@ -158,15 +158,19 @@ class Asker:
         session_id: UUID | None,
         filter: DocumentFilter,
         mode: Mode,
-        reranker: Reranker | None,
+        reranker: str | None,
         replaces: int | None,
         asks_again: int | None,
         emit: Callable[[AnswerEvent], None],
     ) -> None:
-        with tracing() as trace:
+        with self._traces.question(question, mode) as trace:
+            question = self.check(question)
+            if mode not in MODES:
+                raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
+            chosen = self.reranker(reranker)
             progress = _Progress(question, question, asks_again)
             try:
-                draft = await self._draft(progress, session_id, filter, mode, reranker, replaces, emit)
+                draft = await self._draft(progress, session_id, filter, mode, chosen, replaces, emit)
             except asyncio.CancelledError:
                 if session_id is not None:
                     answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode)
@@ -176,6 +180,7 @@ class Asker:
                     await asyncio.shield(asyncio.ensure_future(keeping))
                 raise
             answer = self._finish(progress, draft, trace, mode)
+            trace.kind = answer.kind
             turn_id = None
             if session_id is not None:
                 turn_id = await self._sessions.add_turn(

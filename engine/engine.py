@@ -28,6 +28,10 @@ from engine.documents.page_images import PageImage, render_page
 from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, Features
+from engine.observability.metrics import Metrics
+from engine.observability.rerankers import MeasuredReranker
+from engine.observability.traces import Traces
+from engine.observability.watch import watching
 from engine.options import cache_options, embedder_options, parsing_limits, reranker_options
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import Reranker
@@ -41,6 +45,7 @@ from engine.settings import Settings, load_settings
 from engine.storage.database import Database
 from engine.storage.embedded import embedded_postgres
 from engine.storage.migrate import migrate
+from engine.storage.pgbouncer import PgBouncerConsole
 from engine.storage.redis import RedisClient
 
 log = logging.getLogger(__name__)
@@ -54,6 +59,7 @@ class Engine:
     documents: listing, reading and editing documents. ingestion: taking files in.
     sessions: conversations and their turns.
     database, vectors: the pool and the vector index, for measuring and checks.
+    metrics, traces: what was counted, and how the latest questions went.
     """
 
     def __init__(
@@ -71,8 +77,12 @@ class Engine:
         features: Features,
         database: Database,
         caches: Caches,
+        metrics: Metrics,
+        traces: Traces,
     ) -> None:
         self.caches = caches
+        self.metrics = metrics
+        self.traces = traces
         self.settings = settings
         self.database = database
         self.documents = documents
@@ -228,6 +238,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
     settings = settings or load_settings()
     async with AsyncExitStack() as stack:
         home = settings.dossier_home.expanduser()
+        metrics = Metrics()
+        traces = Traces([metrics])
         url = settings.database_url
         if not url:
             url = await stack.enter_async_context(embedded_postgres(home / "postgres"))
@@ -239,6 +251,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             statement_timeout_seconds=settings.database_statement_timeout_seconds,
             pooled_url=settings.pgbouncer_url if settings.use_pgbouncer else "",
             server_settings=SERVER_SETTINGS,
+            waited=metrics.pool_wait.observe,
         )
         stack.push_async_callback(database.aclose)
         await migrate(database)
@@ -256,7 +269,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         retriever = Retriever(database, documents, vectors, embedder, caches)
         tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
         parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
-        rerankers = _open_rerankers(stack, parts)
+        rerankers = _open_rerankers(stack, parts, metrics)
         sessions = SessionStore(database, _open_hot_copy(stack, settings, redis))
         ingestion = Ingestion(
             index,
@@ -289,6 +302,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 "embedder": embedder.name,
                 "language_model": settings.openai_model if language_model else "none",
             },
+            traces,
         )
         asker.reranker(None)  # an unknown default is an error now, not at the first question
 
@@ -304,6 +318,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             language_model=settings.openai_model if language_model else "",
             database=database,
             caches=caches,
+            metrics=metrics,
+            traces=traces,
             features=Features(
                 settings,
                 database,
@@ -314,6 +330,17 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 language_model=language_model is not None,
                 token_vectors=embedder.token_dimension > 0,
             ),
+        )
+        await stack.enter_async_context(
+            watching(
+                metrics,
+                database=database,
+                caches=caches,
+                ingestion=ingestion,
+                rerankers=rerankers,
+                pgbouncer=PgBouncerConsole(settings.pgbouncer_url) if settings.use_pgbouncer else None,
+                redis=redis,
+            )
         )
         housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
         stack.push_async_callback(_stop, housekeeping)
@@ -362,11 +389,15 @@ def _open_language_model(
     return model, LanguageModelAnswerer(model)
 
 
-def _open_rerankers(stack: AsyncExitStack, parts: RerankerParts) -> dict[str, Reranker | None]:
-    rerankers = {name: make(parts) for name, make in RERANKERS.items()}
-    for reranker in rerankers.values():
-        if reranker is not None:
+def _open_rerankers(
+    stack: AsyncExitStack, parts: RerankerParts, metrics: Metrics
+) -> dict[str, Reranker | None]:
+    rerankers: dict[str, Reranker | None] = {}
+    for name, make in RERANKERS.items():
+        if (reranker := make(parts)) is not None:
             stack.push_async_callback(reranker.aclose)
+            reranker = MeasuredReranker(reranker, metrics, RERANKERS)
+        rerankers[name] = reranker
     return rerankers
 
 

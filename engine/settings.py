@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     ingest_concurrency: int = Field(2, ge=1, le=32, description="Files ingested at once")
     delete_grace_seconds: int = Field(86_400, ge=0, description="How long a deletion can be undone")
 
+    # seen from outside
+    enable_metrics_endpoint: bool = Field(True, description="Serve /metrics for Prometheus")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged")
 
     @field_validator("database_url", "pgbouncer_url")

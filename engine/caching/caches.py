@@ -128,15 +128,19 @@ class Caches:
             if layer.name in layers:
                 await layer.clear()
 
-    async def report(self) -> list[LayerReport]:
-        """All layers in use, L1 first."""
-        memories = [cache.memory for cache in self._all]
+    def counts(self) -> dict[str, LayerCounts]:
+        """What each layer in use counted, L1 first; asks nobody."""
         counts = LayerCounts()
-        for own in (memory.counts for memory in memories):
+        for own in (cache.memory.counts for cache in self._all):
             for name in ("hits", "misses", "errors", "writes", "evictions", "milliseconds"):
                 setattr(counts, name, getattr(counts, name) + getattr(own, name))
             counts.latencies = [a + b for a, b in zip(counts.latencies, own.latencies, strict=True)]
-        used = [memory.usage() for memory in memories]
+        return {"L1": counts} | {layer.name: layer.counts for layer in self._shared}
+
+    async def report(self) -> list[LayerReport]:
+        """All layers in use, L1 first."""
+        counts = self.counts()["L1"]
+        used = [cache.memory.usage() for cache in self._all]
         whole = LayerUsage(
             sum(u.entries for u in used), sum(u.bytes for u in used), sum(u.limit for u in used)
         )

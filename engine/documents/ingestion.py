@@ -97,6 +97,10 @@ class Ingestion:
 
     async def jobs(self) -> list[Job]:
         """The jobs that are kept, the latest first."""
+        return self.snapshots()
+
+    def snapshots(self) -> list[Job]:
+        """As `jobs`, for callers that do not wait."""
         return [running.snapshot() for running in reversed(self._jobs.values())]
 
     async def cancel(self, job_id: UUID) -> None:

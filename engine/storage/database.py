@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -40,6 +40,7 @@ class Database:
     pooled_url: pgBouncer's address; empty connects directly. What pgBouncer cannot carry
         goes to `url` all the same: `direct` and `autocommit`.
     server_settings: PostgreSQL's, that the statements rely on (hnsw.ef_search and the like).
+    waited: told the seconds of every wait for a connection.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Database:
         statement_timeout_seconds: float,
         pooled_url: str = "",
         server_settings: Mapping[str, str] | None = None,
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.url = url
+        self._waited = waited
         self.schema = schema
         self._hangs_after = statement_timeout_seconds + HANGS_SECONDS
         self._queue = Queue(pool_size, pool_timeout_seconds)
@@ -156,7 +159,9 @@ class Database:
     async def _taken(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
         asked = time.perf_counter()
         async with self._queue.place(), connection as db:
-            note_pool_wait(time.perf_counter() - asked)
+            seconds = time.perf_counter() - asked
+            note_pool_wait(seconds)
+            self._waited(seconds)
             yield db
 
 
