@@ -40,6 +40,7 @@ def reranker_options(settings: Settings, home: Path) -> RerankerOptions:
         openai_max_workers=settings.openai_reranker_max_workers,
         openai_listwise=settings.openai_reranker_listwise,
         openai_timeout_seconds=settings.openai_reranker_timeout_seconds,
+        openai_max_retries=settings.openai_max_retries,
         remote_url=settings.reranker_url.get_secret_value(),
         remote_api_key=settings.reranker_api_key.get_secret_value(),
         remote_model=settings.reranker_model,

@@ -17,7 +17,8 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -79,7 +80,8 @@ class Recorded:
 class OpenAIServer:
     """Runs in a thread on 127.0.0.1 and a free port while its context is open.
 
-    requests: every request, in order. refuse: request parameters answered with a 400, as
+    requests: every request, in order. most_at_once: chat requests under way together since `script`.
+    refuse: request parameters answered with a 400, as
     servers do that do not know them. dimension: of the embeddings served.
     """
 
@@ -88,6 +90,8 @@ class OpenAIServer:
         self.default = Reply()
         self.refuse: set[str] = set()
         self.dimension = dimension
+        self.most_at_once = 0
+        self._under_way = 0
         self._replies: deque[Reply] = deque()
         self._disconnected = threading.Event()
         self._arrived = threading.Event()
@@ -129,6 +133,7 @@ class OpenAIServer:
         self._replies.clear()
         self._replies.extend(replies)
         self.requests.clear()
+        self.most_at_once = 0
         self._disconnected.clear()
         self._arrived.clear()
 
@@ -163,12 +168,21 @@ class OpenAIServer:
         if recorded.body.get("stream"):
             options = recorded.body.get("stream_options") or {}
             chunks = _chunks(reply, text, usage if options.get("include_usage") else None)
-            return _Scripted(reply, chunks, "text/event-stream", self._disconnected)
+            return _Scripted(self, reply, chunks, "text/event-stream")
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
         whole = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "scripted"}
         body = json.dumps({**whole, "choices": [choice], "usage": usage})
-        return _Scripted(reply, [body], "application/json", self._disconnected)
+        return _Scripted(self, reply, [body], "application/json")
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     async def _embeddings(self, request: Request) -> Response:
         recorded, reply, error = await self._record(request)
@@ -196,21 +210,23 @@ class OpenAIServer:
 class _Scripted(Response):
     """Sends parts with the reply's delays and faults, and notices a client that leaves."""
 
-    def __init__(
-        self, reply: Reply, parts: list[str], media_type: str, disconnected: threading.Event
-    ) -> None:
+    def __init__(self, server: OpenAIServer, reply: Reply, parts: list[str], media_type: str) -> None:
         super().__init__(headers=reply.headers, media_type=media_type)
         del self.headers["content-length"]
-        self.reply, self.parts, self.disconnected = reply, parts, disconnected
+        self.server, self.reply, self.parts = server, reply, parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.server._counted():
+            await self._follow(receive, send)
+
+    async def _follow(self, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(_left(receive))
         done, pending = await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         if sending not in done:
-            self.disconnected.set()
+            self.server._disconnected.set()
             return
         if sending.exception() is not None:
             # uvicorn closes the connection of an application that fails in mid-response.

@@ -21,7 +21,7 @@ from engine.answering.prices import cost_usd
 from engine.answering.prompts import Message, answer_messages, no_answer
 from engine.answering.refusals import RefusalFilter, read_refusal, without_marker
 from engine.errors import LanguageModelUnavailable
-from engine.observability.trace import note_model_use
+from engine.observability.trace import note_model_use, span
 
 if TYPE_CHECKING:
     import openai
@@ -85,6 +85,7 @@ class LanguageModel:
         connection at once.
         """
         finished = Finished("")
+        traced = span("language model: stream", model=self.name)
         try:
             deadline = asyncio.get_running_loop().time() + self._timeout
             async with asyncio.timeout_at(deadline):
@@ -100,12 +101,16 @@ class LanguageModel:
                     piece, reason = _read(chunk)
                     finished = Finished(reason or finished.reason)
                     if piece:
+                        traced.mark("first_piece_ms")
                         yield piece
                     deadline = asyncio.get_running_loop().time() + self._timeout
             finally:
                 await chunks.close()
         except _failures() as error:
+            traced.end(error)
             raise self._unavailable(error, self._timeout) from error
+        finally:
+            traced.end()
         if not finished.reason:
             raise LanguageModelUnavailable(f"The language model {self.name} broke off in mid-reply.")
         yield finished
@@ -128,8 +133,9 @@ class LanguageModel:
         form = {"name": schema.__name__.strip("_"), "strict": True, "schema": schema.model_json_schema()}
         options = {"temperature": 0, "response_format": {"type": "json_schema", "json_schema": form}}
         try:
-            async with asyncio.timeout(longest):
-                reply: ChatCompletion = await self._request(messages, options)
+            with span("language model: reply", model=self.name):
+                async with asyncio.timeout(longest):
+                    reply: ChatCompletion = await self._request(messages, options)
             if reply.usage is not None:
                 spent(self._count(reply.usage))
             text = reply.choices[0].message.content if reply.choices else None

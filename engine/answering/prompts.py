@@ -1,4 +1,4 @@
-"""Every prompt, and the few sentences that Dossier itself puts into an answer.
+"""The prompts of answering, and the few sentences that Dossier itself puts into an answer.
 
 In a prompt, text from documents only ever stands inside <source> … </source>.
 """
@@ -24,7 +24,7 @@ _NO_ANSWER = {
 
 _HISTORY = 3  # exchanges shown to the model
 _EXCERPT = 600  # characters of each earlier answer
-_TAG = re.compile(r"<(?=\s*/?\s*(?:sources?|question)\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*/?\s*(?:sources?|passages?|question)\b)", re.IGNORECASE)
 _MARK = re.compile(r"[ \t]*\[\d{1,3}\]")
 
 _ANSWER = f"""\
@@ -93,6 +93,11 @@ def no_answer(language: str) -> str:
     return _NO_ANSWER.get(language, _NO_ANSWER["en"])
 
 
+def inert(text: str) -> str:
+    """Text that cannot end or begin a part of a prompt."""
+    return _TAG.sub("‹", text)
+
+
 def _source(number: int, candidate: Candidate) -> str:
     passage = candidate.passage
     attributes = [f'n="{number}"', f'title="{_attribute(passage.document_title)}"']
@@ -101,11 +106,11 @@ def _source(number: int, candidate: Candidate) -> str:
     if passage.document_status != "active":
         attributes.append(f'status="{passage.document_status}"')
     text = f"{passage.context}\n{passage.text}" if passage.context else passage.text
-    return f"<source {' '.join(attributes)}>\n{_TAG.sub('‹', text)}\n</source>"
+    return f"<source {' '.join(attributes)}>\n{inert(text)}\n</source>"
 
 
 def _attribute(text: str) -> str:
-    return _TAG.sub("‹", text).replace('"', "'").replace("\n", " ").replace(">", "›")
+    return inert(text).replace('"', "'").replace("\n", " ").replace(">", "›")
 
 
 def _excerpt(answer: str) -> str:

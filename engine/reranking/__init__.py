@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.reranking.base import Reranker
 from engine.reranking.built_in import LateInteractionReranker
+from engine.reranking.openai import OpenAIReranker
 from engine.reranking.options import RerankerOptions
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import Embedding
@@ -32,4 +33,5 @@ def _built_in(parts: RerankerParts) -> Reranker | None:
 RERANKERS: dict[str, Callable[[RerankerParts], Reranker | None]] = {
     "none": lambda _: None,
     "built-in": _built_in,
+    "openai": lambda parts: OpenAIReranker(parts.options),
 }

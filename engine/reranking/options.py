@@ -19,6 +19,7 @@ class RerankerOptions:
     timeout_seconds: longest wait for a model here or behind `remote_url`.
     openai_base_url: an OpenAI-compatible endpoint, None is OpenAI's own.
     openai_parallel: several requests at once, `openai_max_workers` at most, or one after another.
+    openai_timeout_seconds: of a question, retries and the waits that Retry-After asks for included.
     openai_listwise: one request ranks all passages, instead of one request a passage.
     remote_url: of a server with a `/rerank`; may hold a password. remote_api: which form it speaks.
     cascade_strong: name of the reranker that orders the best few. cascade_depth: how many.
@@ -36,6 +37,7 @@ class RerankerOptions:
     openai_max_workers: int = 10
     openai_listwise: bool = False
     openai_timeout_seconds: float = 10.0
+    openai_max_retries: int = 2
     remote_url: str = ""
     remote_api_key: str = ""
     remote_model: str = ""
