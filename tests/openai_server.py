@@ -20,16 +20,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+from .local_server import LocalServer
 
 Messages = list[dict[str, Any]]
 
@@ -77,7 +76,7 @@ class Recorded:
         return str(self.messages[-1]["content"])
 
 
-class OpenAIServer:
+class OpenAIServer(LocalServer):
     """Runs in a thread on 127.0.0.1 and a free port while its context is open.
 
     requests: every request, in order. most_at_once: chat requests under way together since `script`.
@@ -95,38 +94,17 @@ class OpenAIServer:
         self._replies: deque[Reply] = deque()
         self._disconnected = threading.Event()
         self._arrived = threading.Event()
-        app = Starlette(
-            routes=[
+        super().__init__(
+            [
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
                 Route("/v1/embeddings", self._embeddings, methods=["POST"]),
                 Route("/v1/models", self._models),
             ]
         )
-        config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="openai-server", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._server.started:
-            if time.monotonic() > deadline or not self._thread.is_alive():
-                raise RuntimeError("the local OpenAI server did not start")
-            time.sleep(0.005)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join(timeout=10)
 
     @property
     def url(self) -> str:
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}/v1"
+        return f"{self.address}/v1"
 
     def script(self, *replies: Reply) -> None:
         """Queue replies for the next requests, and forget what came before."""
@@ -216,10 +194,6 @@ class _Scripted(Response):
         self.server, self.reply, self.parts = server, reply, parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.server._counted():
-            await self._follow(receive, send)
-
-    async def _follow(self, receive: Receive, send: Send) -> None:
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(_left(receive))
         done, pending = await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -233,6 +207,12 @@ class _Scripted(Response):
             raise ConnectionAbortedError("scripted break")
 
     async def _send(self, send: Send) -> None:
+        with self.server._counted():
+            await self._send_parts(send)
+        # After this the client may ask again.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_parts(self, send: Send) -> None:
         reply = self.reply
         if reply.hang_after == 0:
             await asyncio.Event().wait()
@@ -248,7 +228,6 @@ class _Scripted(Response):
             if index:
                 await asyncio.sleep(reply.delay_between)
             await send({"type": "http.response.body", "body": part.encode(), "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _left(receive: Receive) -> None:
