@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -15,6 +16,7 @@ import streamlit as st
 
 from engine import Engine, open_engine
 from engine.errors import Unavailable
+from engine.observability.trace import origin
 
 CALL_SECONDS = 60.0  # longest that a page waits for one call
 TICK_SECONDS = 0.2  # how often a page that follows a stream may look up
@@ -66,7 +68,8 @@ class Bridge:
         """
         items: queue.SimpleQueue[object] = queue.SimpleQueue()
         closed = threading.Event()
-        future = asyncio.run_coroutine_threadsafe(self._pump(work, items, closed), self._loop)
+        pump = self._pump(work, items, closed, time.perf_counter())
+        future = asyncio.run_coroutine_threadsafe(pump, self._loop)
         try:
             while True:
                 try:
@@ -89,11 +92,13 @@ class Bridge:
         work: Callable[[Engine], AsyncIterator[Result]],
         items: queue.SimpleQueue[object],
         closed: threading.Event,
+        asked: float,
     ) -> None:
         try:
-            async with aclosing(work(self._engine)) as stream:  # type: ignore[type-var]
-                async for item in stream:
-                    items.put(item)
+            with origin("page", started=asked):  # from there on it waits for the loop
+                async with aclosing(work(self._engine)) as stream:  # type: ignore[type-var]
+                    async for item in stream:
+                        items.put(item)
         except Exception as error:
             items.put(_Failed(error))
         finally:

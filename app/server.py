@@ -18,11 +18,13 @@ sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
 from starlette.exceptions import HTTPException  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from app.bridge import Bridge, publish  # noqa: E402
+from app.tracing import TracedRoutes  # noqa: E402
 from engine import Engine, load_settings, open_engine  # noqa: E402
 from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 
@@ -72,5 +74,6 @@ app = st.App(
     ROOT / "app" / "ui.py",
     lifespan=lifespan,
     routes=[Route("/health", health), Route("/metrics", metrics)],
+    middleware=[Middleware(TracedRoutes)],
     on_script_error=show_fault,
 )

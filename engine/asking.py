@@ -20,7 +20,7 @@ from engine.caching.layered import LayeredCache
 from engine.chat.store import SessionStore
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, DossierError, LanguageModelUnavailable, Unavailable
-from engine.observability.trace import Trace, stage
+from engine.observability.trace import Trace, span, stage
 from engine.observability.traces import Traces
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
@@ -183,9 +183,10 @@ class Asker:
             trace.kind = answer.kind
             turn_id = None
             if session_id is not None:
-                turn_id = await self._sessions.add_turn(
-                    session_id, answer, mode=mode, filter=filter, replaces=replaces
-                )
+                with span("keeping the turn"):
+                    turn_id = await self._sessions.add_turn(
+                        session_id, answer, mode=mode, filter=filter, replaces=replaces
+                    )
             emit(Answered(answer, turn_id))
 
     async def _draft(

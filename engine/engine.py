@@ -28,9 +28,10 @@ from engine.documents.page_images import PageImage, render_page
 from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, Features
+from engine.observability.headers import parse_headers
 from engine.observability.metrics import Metrics
 from engine.observability.rerankers import MeasuredReranker
-from engine.observability.traces import Traces
+from engine.observability.traces import Listener, Traces
 from engine.observability.watch import watching
 from engine.options import cache_options, embedder_options, parsing_limits, reranker_options
 from engine.reranking import RERANKERS, RerankerParts
@@ -239,7 +240,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
     async with AsyncExitStack() as stack:
         home = settings.dossier_home.expanduser()
         metrics = Metrics()
-        traces = Traces([metrics])
+        traces = Traces([metrics, *_open_exporter(stack, settings)])
         url = settings.database_url
         if not url:
             url = await stack.enter_async_context(embedded_postgres(home / "postgres"))
@@ -345,6 +346,17 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
         stack.push_async_callback(_stop, housekeeping)
         yield engine
+
+
+def _open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:
+    """Who sends traces to a collector, where one is given."""
+    if not settings.otlp_endpoint:
+        return []
+    from engine.observability.otlp import OtlpTraces  # half a second that others do without
+
+    exporter = OtlpTraces(settings.otlp_endpoint, parse_headers(settings.otlp_headers.get_secret_value()))
+    stack.push_async_callback(exporter.aclose)
+    return [exporter]
 
 
 async def _open_redis(stack: AsyncExitStack, settings: Settings) -> RedisClient | None:

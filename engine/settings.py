@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import BadInput
+from engine.observability.headers import parse_headers
 
 
 class Settings(BaseSettings):
@@ -125,6 +126,17 @@ class Settings(BaseSettings):
 
     # seen from outside
     enable_metrics_endpoint: bool = Field(True, description="Serve /metrics for Prometheus")
+    otlp_endpoint: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="OpenTelemetry collector (OTLP over HTTP) for traces"
+    )
+    otlp_headers: SecretStr = Field(SecretStr(""), description="Its headers, as name=value,name=value")
+
+    # REST
+    api_key: SecretStr = Field(SecretStr(""), description="Key that REST requests must bring; empty asks for none")
+    request_timeout_seconds: float = Field(60.0, gt=0, description="Longest REST request")
+    max_requests_in_flight: int = Field(2_000, ge=1, description="REST requests at once, per process")
+    rate_limit_enabled: bool = Field(False, description="Count REST requests by client address")
+    rate_limit_requests_per_minute: int = Field(60, ge=1, description="Most of them a minute")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged")
 
@@ -138,6 +150,12 @@ class Settings(BaseSettings):
         if url:
             raise ValueError("must begin with postgresql://")
         return url
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def _pairs(cls, headers: SecretStr) -> SecretStr:
+        parse_headers(headers.get_secret_value())
+        return headers
 
     @field_validator("pgbouncer_url")
     @classmethod

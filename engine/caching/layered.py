@@ -23,7 +23,7 @@ from engine.caching.base import CacheLayer
 from engine.caching.memory import MemoryLayer
 from engine.caching.redis import RedisLayer
 from engine.errors import RedisUnavailable
-from engine.observability.trace import note_cache
+from engine.observability.trace import note_cache, span
 
 log = logging.getLogger(__name__)
 
@@ -79,23 +79,26 @@ class LayeredCache(Generic[Value]):
 
     async def get(self, key: Key, compute: Callable[[], Awaitable[Value]]) -> Value:
         """The value of `key`, cached or else computed. Errors of `compute` are not cached."""
-        digest = self.digest(key)
+        with span(f"cache: {self.name}") as traced:
+            value, layer = await self._get(self.digest(key), compute)
+            traced.set(layer=layer)
+        note_cache(self.name, layer)
+        return value
+
+    async def _get(self, digest: str, compute: Callable[[], Awaitable[Value]]) -> tuple[Value, str]:
+        """The value, and the layer that had it."""
         held = self.memory.get(digest)
         if held is not None:
-            note_cache(self.name, self.memory.name)
-            return held
+            return held, self.memory.name
         running = self._running.get(digest)
         if running is None:
             running = asyncio.ensure_future(self._fill(digest, compute))
             self._running[digest] = running
             running.add_done_callback(lambda _: self._running.pop(digest, None))
             # A caller that gives up must not take the computation from the others.
-            value, layer = await asyncio.shield(running)
-            note_cache(self.name, layer)
-            return value
+            return await asyncio.shield(running)
         value, _ = await asyncio.shield(running)
-        note_cache(self.name, self.memory.name)
-        return value
+        return value, self.memory.name
 
     def digest(self, key: Key) -> str:
         """What stands for `key` in every layer."""
@@ -141,7 +144,9 @@ class LayeredCache(Generic[Value]):
     async def _look(self, digest: str) -> tuple[Value, str] | None:
         """The lower layers in order; what one has is copied to those above it."""
         for place, layer in enumerate(self.lower):
-            packed = await layer.get(digest)
+            with span(f"cache layer: {layer.name}") as traced:
+                packed = await layer.get(digest)
+                traced.set(found=packed is not None)
             if packed is None:
                 continue
             value = self._decoded(packed)

@@ -13,7 +13,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -50,8 +50,15 @@ class Span:
         """Note more about it; texts of users or documents do not belong here."""
         self.attributes.update(attributes)
 
+    def mark(self, name: str) -> None:
+        """Note the milliseconds that have passed, the first time it is called."""
+        if name not in self.attributes:
+            self.attributes[name] = round((time.perf_counter() - self.started) * 1000, 3)
+
     def end(self, error: BaseException | None = None) -> None:
-        """For a span that was begun and not entered."""
+        """For a span that was begun and not entered; only the first call counts."""
+        if self.ended is not None:
+            return
         self.ended = time.perf_counter()
         if error is not None:
             self.attributes["error"] = type(error).__name__
@@ -67,7 +74,8 @@ class Span:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if self._token is not None:
-            _current.reset(self._token)
+            with suppress(ValueError):  # closed by another task than the one that entered it
+                _current.reset(self._token)
         self.end(error)
 
 
@@ -78,6 +86,8 @@ class _Nowhere:
 
     def set(self, **attributes: Any) -> None: ...
 
+    def mark(self, name: str) -> None: ...
+
     def end(self, error: BaseException | None = None) -> None: ...
 
     def __enter__(self) -> _Nowhere:
@@ -86,7 +96,8 @@ class _Nowhere:
     def __exit__(self, *_: object) -> None: ...
 
 
-_NOWHERE = _Nowhere()
+NOWHERE = _Nowhere()
+AnySpan = Span | _Nowhere
 
 
 @dataclass(slots=True, eq=False)
@@ -214,25 +225,33 @@ def error_kind(error: BaseException) -> str:
     return type(error).__name__ if isinstance(error, DossierError) else "fault"
 
 
-def stage(name: str) -> Span | _Nowhere:
+def stage(name: str) -> AnySpan:
     """Add the time spent inside to the current trace's stage of that name."""
     above = _current.get()
-    return _NOWHERE if above is None else Span(above.trace, name, above, is_stage=True)
+    return NOWHERE if above is None else Span(above.trace, name, above, is_stage=True)
 
 
-def span(name: str, **attributes: Any) -> Span | _Nowhere:
+def span(name: str, **attributes: Any) -> AnySpan:
     """A piece of work within the current stage.
 
     An async generator must not enter it, which would leave it current in its caller; it calls `end`.
     """
     above = _current.get()
-    return _NOWHERE if above is None else Span(above.trace, name, above, **attributes)
+    return NOWHERE if above is None else Span(above.trace, name, above, **attributes)
 
 
 def note_pool_wait(seconds: float) -> None:
     """Add to the time that the question waited for a database connection."""
     if (current := _current.get()) is not None:
         current.trace.pool_wait_ms += seconds * 1000
+
+
+def note_statement(seconds: float) -> None:
+    """Count a database statement, and its time, for the current span."""
+    if (current := _current.get()) is not None:
+        noted = current.attributes
+        noted["statements"] = noted.get("statements", 0) + 1
+        noted["statements_ms"] = round(noted.get("statements_ms", 0.0) + seconds * 1000, 3)
 
 
 def note_cache(what: str, layer: str) -> None:
@@ -245,6 +264,7 @@ def note_model_use(prompt_tokens: int, completion_tokens: int, cost_usd: float |
     """Add what a language model's reply took."""
     if (current := _current.get()) is not None:
         trace = current.trace
+        current.set(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
         trace.prompt_tokens += prompt_tokens
         trace.completion_tokens += completion_tokens
         if trace.cost_usd is not None:

@@ -14,7 +14,7 @@ from engine.caching.caches import Caches
 from engine.documents.model import DocumentFilter
 from engine.documents.store import DocumentStore
 from engine.errors import Unavailable
-from engine.observability.trace import stage
+from engine.observability.trace import span, stage
 from engine.reranking.base import Reranker, Scores
 from engine.reranking.combination import combine
 from engine.retrieval import lexical
@@ -57,7 +57,11 @@ class Retriever:
         """The question's embedding, cached."""
         with stage("embedding"):
             key = (self._embedder.name, question.casefold())
-            return await self._embeddings.get(key, lambda: self._embedder.embed_query(question))
+            return await self._embeddings.get(key, lambda: self._embed(question))
+
+    async def _embed(self, question: str) -> Embedding:
+        with span("model", embedder=self._embedder.name, characters=len(question)):
+            return await self._embedder.embed_query(question)
 
     async def retrieve(
         self,
@@ -167,10 +171,14 @@ class Retriever:
         """One phrasing: passage id → lexical, dense and fused score."""
         asked = analyse_question(question) if search != "dense" else QuestionTerms((), False)
         terms = await lexical.weigh(db, asked, scope.passages)
-        by_words = await lexical.search(db, terms, scope, k)
+        with span("lexical search", terms=len(asked.terms)) as traced:
+            by_words = await lexical.search(db, terms, scope, k)
+            traced.set(found=len(by_words))
         by_vector: dict[int, float] = {}
         if embedding is not None:
-            by_vector = await self._vectors.search(db, embedding.vector, scope, k)
+            with span("vector search") as traced:
+                by_vector = await self._vectors.search(db, embedding.vector, scope, k)
+                traced.set(found=len(by_vector))
         if search == "bm25":
             return {i: (score, None, score) for i, score in by_words.items()}
         if search == "dense":

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from engine.errors import DatabaseUnavailable
-from engine.observability.trace import note_pool_wait
+from engine.observability.trace import NOWHERE, AnySpan, note_pool_wait, note_statement, span
 from engine.storage.connections import Opener, open_pool, says_full
 from engine.storage.pool import PoolStatus, Queue, QueueTimeout
 
@@ -101,11 +101,12 @@ class Database:
         again on another, once.
         """
         connection = _Connection(self._reading, always_again=True, seconds=self._hangs_after)
-        async with _translated(), self._taken(connection) as db:
-            yield db
-            # What was read is read: a connection that breaks now is only thrown away.
-            with contextlib.suppress(sqlalchemy_errors.DBAPIError):
-                await db.rollback()
+        with span("database: read") as traced:
+            async with _translated(), self._taken(connection, traced) as db:
+                yield db
+                # What was read is read: a connection that breaks now is only thrown away.
+                with contextlib.suppress(sqlalchemy_errors.DBAPIError):
+                    await db.rollback()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -115,9 +116,10 @@ class Database:
         nothing came before it, and nothing is committed. Anything later fails.
         """
         connection = _Connection(self._pool, always_again=False, seconds=None)
-        async with _translated(), self._taken(connection) as db:
-            yield db
-            await db.commit()
+        with span("database: write") as traced:
+            async with _translated(), self._taken(connection, traced) as db:
+                yield db
+                await db.commit()
 
     @asynccontextmanager
     async def direct(self) -> AsyncIterator[AsyncConnection]:
@@ -156,12 +158,15 @@ class Database:
         return self._direct.connect() if self._bounced else self._taken(self._direct.connect())
 
     @asynccontextmanager
-    async def _taken(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
+    async def _taken(
+        self, connection: AsyncConnection, traced: AnySpan = NOWHERE
+    ) -> AsyncIterator[AsyncConnection]:
         asked = time.perf_counter()
         async with self._queue.place(), connection as db:
             seconds = time.perf_counter() - asked
             note_pool_wait(seconds)
             self._waited(seconds)
+            traced.set(pool_wait_ms=round(seconds * 1000, 3))
             yield db
 
 
@@ -191,8 +196,12 @@ class _Connection(AsyncConnection):
             self._again = self._always_again
 
     async def _run(self, statement: Executable, parameters: Any, options: Any) -> CursorResult[Any]:
-        async with asyncio.timeout(self._seconds):
-            return await super().execute(statement, parameters, execution_options=options)
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await super().execute(statement, parameters, execution_options=options)
+        finally:
+            note_statement(time.perf_counter() - started)
 
 
 @asynccontextmanager
