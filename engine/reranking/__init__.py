@@ -9,6 +9,7 @@ from engine.reranking.base import Reranker
 from engine.reranking.built_in import LateInteractionReranker
 from engine.reranking.openai import OpenAIReranker
 from engine.reranking.options import RerankerOptions
+from engine.reranking.remote import RemoteReranker
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import Embedding
 
@@ -34,4 +35,5 @@ RERANKERS: dict[str, Callable[[RerankerParts], Reranker | None]] = {
     "none": lambda _: None,
     "built-in": _built_in,
     "openai": lambda parts: OpenAIReranker(parts.options),
+    "remote": lambda parts: RemoteReranker(parts.options),
 }

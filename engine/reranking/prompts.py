@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from engine.answering.prompts import Message, inert
 from engine.documents.model import Passage
-from engine.documents.preface import preface
+from engine.reranking.reading import readable
 
 BEST_GRADE = 10
 
@@ -39,13 +39,13 @@ Reply with JSON: {{"ranking": [the numbers of all passages, each once, best firs
 
 def grade_messages(question: str, passage: Passage) -> list[Message]:
     """The messages that ask for one passage's grade."""
-    return _messages(_GRADE, f"<passage>\n{_text(passage, _GRADED)}\n</passage>", question)
+    return _messages(_GRADE, f"<passage>\n{inert(readable(passage, _GRADED))}\n</passage>", question)
 
 
 def rank_messages(question: str, passages: Sequence[Passage]) -> list[Message]:
     """The messages that ask for an order of passages, which are numbered from 1."""
     numbered = "\n".join(
-        f'<passage n="{n}">\n{_text(passage, _RANKED)}\n</passage>'
+        f'<passage n="{n}">\n{inert(readable(passage, _RANKED))}\n</passage>'
         for n, passage in enumerate(passages, start=1)
     )
     return _messages(_RANK, f"<passages>\n{numbered}\n</passages>", question)
@@ -57,9 +57,3 @@ def _messages(system: str, passages: str, question: str) -> list[Message]:
         {"role": "system", "content": system},
         {"role": "user", "content": f"{passages}\n\nQuestion: {asked}"},
     ]
-
-
-def _text(passage: Passage, longest: int) -> str:
-    before = preface(passage.text, passage.heading, passage.context, passage.document_title)
-    whole = f"{before}\n{passage.text}" if before else passage.text
-    return inert(whole if len(whole) <= longest else whole[:longest] + " …")
