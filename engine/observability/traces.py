@@ -88,7 +88,7 @@ class Traces:
     def _ended(self, trace: Trace) -> None:
         self._latest.append(trace)
         self._count += 1
-        if len(self._slowest) >= SLOWEST:
+        if self._count % SLOWEST == 0:
             self._forget()
         entry = (trace.total_ms, self._count, trace)
         if len(self._slowest) < SLOWEST:
