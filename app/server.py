@@ -20,12 +20,14 @@ import streamlit as st  # noqa: E402
 from starlette.exceptions import HTTPException  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import JSONResponse, Response  # noqa: E402
+from starlette.responses import Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from app.bridge import Bridge, publish  # noqa: E402
+from app.rest import RestRoutes  # noqa: E402
 from app.tracing import TracedRoutes  # noqa: E402
 from engine import Engine, load_settings, open_engine  # noqa: E402
+from engine.api import make_api  # noqa: E402
 from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -50,14 +52,9 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
             publish(None)
 
 
-async def health(_: Request) -> JSONResponse:
-    """Alive: the loop turns and the engine is open."""
-    return JSONResponse({"status": "ok"})
-
-
 async def metrics(_: Request) -> Response:
     """What Prometheus scrapes, of this process."""
-    engine: Engine = app.state["engine"]
+    engine = opened()
     if not engine.settings.enable_metrics_endpoint:
         raise HTTPException(404)
     return Response(await engine.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
@@ -70,10 +67,16 @@ def show_fault(error: Exception) -> bool:
     return True
 
 
-app = st.App(
+def opened() -> Engine:
+    """The engine, between the start and the end of `lifespan`."""
+    engine: Engine = app.state["engine"]
+    return engine
+
+
+app: st.App = st.App(
     ROOT / "app" / "ui.py",
     lifespan=lifespan,
-    routes=[Route("/health", health), Route("/metrics", metrics)],
-    middleware=[Middleware(TracedRoutes)],
+    routes=[Route("/metrics", metrics)],
+    middleware=[Middleware(TracedRoutes), Middleware(RestRoutes, api=make_api(opened))],
     on_script_error=show_fault,
 )

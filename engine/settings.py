@@ -132,7 +132,9 @@ class Settings(BaseSettings):
     otlp_headers: SecretStr = Field(SecretStr(""), description="Its headers, as name=value,name=value")
 
     # REST
-    api_key: SecretStr = Field(SecretStr(""), description="Key that REST requests must bring; empty asks for none")
+    api_key: SecretStr = Field(
+        SecretStr(""), description="Key that REST requests must bring; empty asks for none"
+    )
     request_timeout_seconds: float = Field(60.0, gt=0, description="Longest REST request")
     max_requests_in_flight: int = Field(2_000, ge=1, description="REST requests at once, per process")
     rate_limit_enabled: bool = Field(False, description="Count REST requests by client address")

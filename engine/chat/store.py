@@ -73,11 +73,13 @@ class SessionStore:
             raise _no_session()
         return _session(row)
 
-    async def list(self, search: str = "", limit: int = 50, offset: int = 0) -> builtins.list[Session]:
+    async def list(
+        self, search: str = "", limit: int = 50, offset: int = 0, *, empty_too: bool = False
+    ) -> builtins.list[Session]:
         """Sessions with turns, the latest first; `search` looks into titles, questions and answers."""
-        statement = select(*sessions.c, _TURNS).where(
-            sessions.c.deleted_at.is_(None), exists().where(turns.c.session_id == sessions.c.id)
-        )
+        statement = select(*sessions.c, _TURNS).where(sessions.c.deleted_at.is_(None))
+        if not empty_too:
+            statement = statement.where(exists().where(turns.c.session_id == sessions.c.id))
         if search := normalise(search):
             inside = exists().where(
                 turns.c.session_id == sessions.c.id,
@@ -87,7 +89,7 @@ class SessionStore:
                 ),
             )
             statement = statement.where(or_(sessions.c.title.icontains(search, autoescape=True), inside))
-        statement = statement.order_by(sessions.c.updated_at.desc()).limit(limit).offset(offset)
+        statement = statement.order_by(sessions.c.updated_at.desc(), sessions.c.id).limit(limit).offset(offset)
         async with self._database.read() as db:
             return [_session(row) for row in await db.execute(statement)]
 

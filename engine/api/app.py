@@ -1,0 +1,136 @@
+"""The routes put together: one ASGI application, one OpenAPI description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
+
+from engine.api.asking import asking_routes
+from engine.api.chat import chat_routes
+from engine.api.guard import Guard, Limits
+from engine.api.problems import MEDIA_TYPE, problem_of
+from engine.api.rates import RateLimit
+from engine.api.status import status_routes
+from engine.engine import Engine
+from engine.errors import DossierError
+
+PREFIXES = ("/api", "/v1")
+PATHS = ("/health", "/ready", "/features")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+_PROBLEM = {
+    "title": "Problem",
+    "description": "Problem details, RFC 9457.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string", "description": "A stable name: urn:dossier:problem:KIND."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "hint": {"type": "string", "description": "What to do."},
+        "request_id": {"type": "string", "description": "As in the response's X-Request-ID and the log."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+_DEFAULT: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "What went wrong.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+
+
+class Api:
+    """An ASGI application; `serves` tells which paths are its own."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
+        self._limits: Limits | None = None
+        self.routes = _application(engine)
+        self._guarded = Guard(self.routes, self._limited)
+
+    def serves(self, path: str) -> bool:
+        """Whether a path belongs to the API, unknown ones below its prefixes included."""
+        return path in PATHS or any(path == prefix or path.startswith(prefix + "/") for prefix in PREFIXES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self._guarded(scope, receive, send)
+
+    def _limited(self) -> Limits:
+        if self._limits is None:
+            settings = self._engine().settings
+            self._limits = Limits(
+                upload_bytes=settings.max_upload_bytes,
+                seconds=settings.request_timeout_seconds,
+                in_flight=settings.max_requests_in_flight,
+                key=settings.api_key.get_secret_value(),
+                rate=RateLimit(settings.rate_limit_requests_per_minute)
+                if settings.rate_limit_enabled
+                else None,
+            )
+        return self._limits
+
+
+def make_api(engine: Callable[[], Engine]) -> Api:
+    """The REST API over the engine that `engine()` gives once the first request comes."""
+    return Api(engine)
+
+
+def _application(engine: Callable[[], Engine]) -> FastAPI:
+    app = FastAPI(
+        title="Dossier",
+        summary="Ask your own documents, get answers with evidence.",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=_DEFAULT,
+    )
+    for make in (asking_routes, chat_routes, status_routes):
+        app.include_router(make(engine))
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            error.headers = {"Allow": ", ".join(_allowed(app, request))}
+        return problem_of(error).response(request.url.path, request.state.request_id)
+
+    for kind in (DossierError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, refuse)
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    return app
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """Methods that a path takes."""
+    scope = dict(request.scope)
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        described = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        described["components"]["schemas"]["Problem"] = _PROBLEM
+        app.openapi_schema = described
+    return app.openapi_schema

@@ -1,0 +1,145 @@
+"""Sessions over REST: they are those of the pages, with the same turns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from engine.answering.model import Answered, AnswerEvent, AnswerText, Mode, Stage
+from engine.api.asking import whole
+from engine.api.responses import EventStream, as_json, event
+from engine.api.shapes import AnswerShape, Body, MessageBody, Text, TurnShape, answer_shape, turn_shape
+from engine.chat.model import Session
+from engine.engine import Engine
+from engine.text.normalisation import normalise_question
+
+EVENTS = {
+    "description": "The whole answer; with `Accept: text/event-stream` its making, in this order: "
+    "`stage` as each begins, `text` pieces, and one `answer`, which holds the whole. "
+    "What fails on the way is an `error` event with problem details.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+Accept = Annotated[str, Header(description="`text/event-stream` streams.", include_in_schema=False)]
+
+
+class SessionBody(Body):
+    """title: empty takes the first question."""
+
+    title: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionList:
+    """The latest first. next_offset: where the next page begins; null on the last."""
+
+    sessions: tuple[Session, ...]
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Turns in order, up to the latest or to `before`. before: for the page before it; null on the first."""
+
+    session: Session
+    turns: tuple[TurnShape, ...]
+    before: int | None
+
+
+def chat_routes(engine: Callable[[], Engine]) -> APIRouter:
+    """Routes under `/api/chat/sessions`."""
+    router = APIRouter(prefix="/api/chat/sessions", tags=["chat"])
+
+    @router.post("", response_model=Session, status_code=201, summary="Begin a session")
+    async def create(body: SessionBody) -> Response:
+        session = await engine().sessions.create(body.title)
+        return as_json(session, 201, {"Location": f"/api/chat/sessions/{session.id}"})
+
+    @router.get("", response_model=SessionList, summary="List sessions, the latest first")
+    async def listed(
+        search: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")] = "",
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    ) -> Response:
+        found = await engine().sessions.list(search, limit + 1, offset, empty_too=True)
+        return as_json(SessionList(tuple(found[:limit]), offset + limit if len(found) > limit else None))
+
+    @router.get("/{session_id}", response_model=Session, summary="One session")
+    async def one(session_id: UUID) -> Response:
+        return as_json(await engine().sessions.get(session_id))
+
+    @router.post(
+        "/{session_id}/messages",
+        response_model=AnswerShape,
+        responses={200: EVENTS},
+        summary="Ask within a session",
+    )
+    async def ask(session_id: UUID, body: MessageBody, accept: Accept = "") -> Response:
+        opened = engine()
+        await opened.sessions.get(session_id)
+        events = opened.stream(
+            body.question,
+            session_id=session_id,
+            filter=body.filter.value(),
+            mode=body.mode,
+            reranker=body.reranker,
+            replaces=await _stopped_turn(opened, session_id, body.question),
+        )
+        if "text/event-stream" in accept:
+            return EventStream(_told(events, body.mode, session_id))
+        answered = await whole(events)
+        return as_json(answer_shape(answered.answer, body.mode, session_id, answered.turn_id))
+
+    @router.get("/{session_id}/history", response_model=History, summary="The turns of a session")
+    async def history(
+        session_id: UUID,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: Annotated[int | None, Query(ge=0, le=1_000_000, description="A position.")] = None,
+    ) -> Response:
+        sessions = engine().sessions
+        session = await sessions.get(session_id)
+        end = session.turn_count if before is None else min(before, session.turn_count)
+        latest = session.turn_count - end + limit
+        turns = [turn for turn in await sessions.turns(session_id, latest) if turn.position < end]
+        first = turns[0].position if turns else 0
+        return as_json(History(session, tuple(map(turn_shape, turns)), first or None))
+
+    @router.delete(
+        "/{session_id}", status_code=204, summary="Delete a session; it can be restored for a while"
+    )
+    async def delete(session_id: UUID) -> Response:
+        await engine().sessions.delete(session_id)
+        return Response(status_code=204)
+
+    @router.post("/{session_id}/restore", response_model=Session, summary="Undo a deletion")
+    async def restore(session_id: UUID) -> Response:
+        sessions = engine().sessions
+        await sessions.restore(session_id)
+        return as_json(await sessions.get(session_id))
+
+    return router
+
+
+async def _stopped_turn(engine: Engine, session_id: UUID, question: str) -> int | None:
+    """The last turn, if it is this question and was stopped: asked again, it is replaced."""
+    for turn in await engine.sessions.turns(session_id, latest=1):
+        if not turn.answer.complete and turn.answer.question == normalise_question(question):
+            return turn.id
+    return None
+
+
+async def _told(events: AsyncIterator[AnswerEvent], mode: Mode, session_id: UUID) -> AsyncGenerator[bytes]:
+    async with aclosing(events) as coming:  # type: ignore[type-var]
+        async for told in coming:
+            match told:
+                case Stage(name):
+                    yield event("stage", {"stage": name})
+                case AnswerText(text):
+                    yield event("text", {"text": text})
+                case Answered(answer, turn_id):
+                    yield event("answer", answer_shape(answer, mode, session_id, turn_id))

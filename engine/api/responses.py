@@ -1,0 +1,79 @@
+"""Responses that cost little: engine values straight to JSON, and events as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from pydantic_core import to_json
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from engine.api.guard import error_event
+from engine.api.problems import problem_of
+
+PING = b": still working\n\n"
+PING_SECONDS = 15.0  # before a proxy takes a slow stream for a dead one
+
+
+def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Dataclasses, UUIDs and dates included; nothing is validated again."""
+    return Response(to_json(value), status, headers, "application/json")
+
+
+def event(name: str, value: object) -> bytes:
+    """One server-sent event with JSON in it."""
+    return b"event: " + name.encode() + b"\ndata: " + to_json(value) + b"\n\n"
+
+
+class EventStream(Response):
+    """Server-sent events. What fails before the first is the response's own error; later, an event.
+
+    Left in the middle, it closes its iterator, and with it the work behind.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(headers={"X-Accel-Buffering": "no", **(headers or {})})
+        del self.headers["content-length"]
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them as they come."""
+        async with aclosing(_with_pings(self._events)) as pieces:
+            first = await anext(pieces)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            try:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            except Exception as error:
+                failed = error_event(problem_of(error), scope["path"], scope["state"]["request_id"])
+                await send({"type": "http.response.body", "body": failed, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _with_pings(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    coming: asyncio.Future[bytes] | None = None
+    begun = False
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(events))
+            while not (await asyncio.wait({coming}, timeout=PING_SECONDS))[0]:
+                if begun:
+                    yield PING
+            try:
+                piece = coming.result()
+            except StopAsyncIteration:
+                return
+            begun = True
+            yield piece
+    finally:
+        if coming is not None:
+            coming.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
+                await coming
+        await events.aclose()
