@@ -9,15 +9,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
-from engine.answering.base import Answerer
+from engine.answering.base import Exchange
 from engine.answering.evidence import ANSWER_THRESHOLD
 from engine.answering.extractive import QuotingAnswerer
-from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
 from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
 from engine.asking import Asker, AskingLimits
 from engine.caching.caches import LAYERS, Caches, LayerReport
-from engine.chat.hot_copy import HotCopy
 from engine.chat.model import Turn
 from engine.chat.sources import ChangedSource, changed_sources
 from engine.chat.store import SessionStore
@@ -28,26 +26,31 @@ from engine.documents.page_images import PageImage, render_page
 from engine.documents.store import DocumentStore, bump_generation
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, Features
-from engine.observability.headers import parse_headers
 from engine.observability.metrics import Metrics
-from engine.observability.rerankers import MeasuredReranker
-from engine.observability.traces import Listener, Traces
+from engine.observability.traces import Traces
 from engine.observability.watch import watching
+from engine.opening import (
+    open_database,
+    open_exporter,
+    open_hot_copy,
+    open_language_model,
+    open_redis,
+    open_rerankers,
+)
 from engine.options import cache_options, embedder_options, parsing_limits, reranker_options
-from engine.reranking import RERANKERS, RerankerParts
-from engine.reranking.base import Reranker
+from engine.reranking import RerankerParts
+from engine.reranking.base import Scores
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Candidate
 from engine.retrieval.retriever import SEARCHES, Retriever
-from engine.retrieval.vector import SERVER_SETTINGS, VectorIndex
+from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings, load_settings
 from engine.storage.database import Database
 from engine.storage.embedded import embedded_postgres
 from engine.storage.migrate import migrate
 from engine.storage.pgbouncer import PgBouncerConsole
-from engine.storage.redis import RedisClient
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +109,13 @@ class Engine:
         reranker: str | None = None,
         replaces: int | None = None,
         asks_again: int | None = None,
+        history: Sequence[Exchange] = (),
     ) -> AsyncIterator[AnswerEvent]:
         """Ask, and follow the answer as it is written; the last event is Answered.
 
         replaces: id of the session's turn that this question takes the place of.
         asks_again: id of the session's turn whose question this is; the new one knows it.
+        history: what was said before, oldest first, where no session holds it.
         Closing the iterator stops the work; with a session, what was written is kept.
         Raises BadInput, NotFound (the session), DatabaseUnavailable.
         """
@@ -122,6 +127,7 @@ class Engine:
             reranker=reranker,
             replaces=replaces,
             asks_again=asks_again,
+            history=history,
         )
 
     async def ask(
@@ -171,6 +177,16 @@ class Engine:
             question, reranker=reranker, also=also, filter=filter, k=kept, search=search
         )
         return list(retrieval.candidates[:k])
+
+    async def rerank(
+        self, question: str, passages: Sequence[Passage], *, reranker: str | None = None
+    ) -> Scores:
+        """One score a passage, in their order. Raises BadInput; ModelUnavailable where there can be none."""
+        question = self._asker.check(question)
+        chosen = self._asker.reranker(reranker)
+        if chosen is None:
+            raise BadInput("That reranker scores nothing.", hint="Name another one.")
+        return await chosen.score(question, passages)
 
     async def changed_sources(self, turns: Sequence[Turn]) -> dict[int, tuple[ChangedSource, ...]]:
         """By turn id, cited documents that have since changed in the cited place, or are gone."""
@@ -240,24 +256,14 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
     async with AsyncExitStack() as stack:
         home = settings.dossier_home.expanduser()
         metrics = Metrics()
-        traces = Traces([metrics, *_open_exporter(stack, settings)])
+        traces = Traces([metrics, *open_exporter(stack, settings)])
         url = settings.database_url
         if not url:
             url = await stack.enter_async_context(embedded_postgres(home / "postgres"))
-        database = Database(
-            url,
-            schema=settings.database_schema,
-            pool_size=settings.database_pool_size,
-            pool_timeout_seconds=settings.database_pool_timeout_seconds,
-            statement_timeout_seconds=settings.database_statement_timeout_seconds,
-            pooled_url=settings.pgbouncer_url if settings.use_pgbouncer else "",
-            server_settings=SERVER_SETTINGS,
-            waited=metrics.pool_wait.observe,
-        )
-        stack.push_async_callback(database.aclose)
+        database = open_database(stack, settings, url, waited=metrics.pool_wait.observe)
         await migrate(database)
 
-        redis = await _open_redis(stack, settings)
+        redis = await open_redis(stack, settings)
         embedder = await open_embedder(settings.embedder, embedder_options(settings, home))
         stack.push_async_callback(embedder.aclose)
         vectors = VectorIndex(embedder.name, embedder.dimension)
@@ -270,8 +276,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         retriever = Retriever(database, documents, vectors, embedder, caches)
         tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
         parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
-        rerankers = _open_rerankers(stack, parts, metrics)
-        sessions = SessionStore(database, _open_hot_copy(stack, settings, redis))
+        rerankers = open_rerankers(stack, parts, metrics)
+        sessions = SessionStore(database, open_hot_copy(stack, settings, redis))
         ingestion = Ingestion(
             index,
             documents,
@@ -281,7 +287,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         )
         stack.push_async_callback(ingestion.aclose)
 
-        language_model, writing = _open_language_model(stack, settings)
+        language_model, writing = open_language_model(stack, settings)
         asker = Asker(
             retriever,
             tokens,
@@ -346,71 +352,6 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
         stack.push_async_callback(_stop, housekeeping)
         yield engine
-
-
-def _open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:
-    """Who sends traces to a collector, where one is given."""
-    if not settings.otlp_endpoint:
-        return []
-    from engine.observability.otlp import OtlpTraces  # half a second that others do without
-
-    exporter = OtlpTraces(settings.otlp_endpoint, parse_headers(settings.otlp_headers.get_secret_value()))
-    stack.push_async_callback(exporter.aclose)
-    return [exporter]
-
-
-async def _open_redis(stack: AsyncExitStack, settings: Settings) -> RedisClient | None:
-    """The client that cache and sessions share, where one of them asks for it."""
-    if not (settings.enable_redis_cache or settings.enable_redis_sessions):
-        return None
-    redis = RedisClient(settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds)
-    stack.push_async_callback(redis.aclose)
-    await redis.connect()
-    return redis
-
-
-def _open_hot_copy(stack: AsyncExitStack, settings: Settings, redis: RedisClient | None) -> HotCopy | None:
-    """The copy of sessions in Redis, where it is asked for."""
-    if redis is None or not settings.enable_redis_sessions:
-        return None
-    hot = HotCopy(
-        redis,
-        schema=settings.database_schema,
-        seconds=settings.session_ttl_seconds,
-        max_turns=settings.session_max_messages,
-    )
-    stack.push_async_callback(hot.aclose)
-    return hot
-
-
-def _open_language_model(
-    stack: AsyncExitStack, settings: Settings
-) -> tuple[LanguageModel, Answerer] | tuple[None, None]:
-    """The language model and its answerer, where a key or an endpoint of one's own is given."""
-    key = settings.openai_api_key.get_secret_value()
-    if not key and not settings.openai_base_url:
-        return None, None
-    model = LanguageModel(
-        model=settings.openai_model,
-        api_key=key or "none",  # local endpoints ask for none, the client insists on one
-        base_url=settings.openai_base_url or None,
-        timeout_seconds=settings.openai_timeout_seconds,
-        max_retries=settings.openai_max_retries,
-    )
-    stack.push_async_callback(model.aclose)
-    return model, LanguageModelAnswerer(model)
-
-
-def _open_rerankers(
-    stack: AsyncExitStack, parts: RerankerParts, metrics: Metrics
-) -> dict[str, Reranker | None]:
-    rerankers: dict[str, Reranker | None] = {}
-    for name, make in RERANKERS.items():
-        if (reranker := make(parts)) is not None:
-            stack.push_async_callback(reranker.aclose)
-            reranker = MeasuredReranker(reranker, metrics, RERANKERS)
-        rerankers[name] = reranker
-    return rerankers
 
 
 async def _keep_house(engine: Engine) -> None:

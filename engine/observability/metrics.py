@@ -47,6 +47,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter
         self.registry = registry = CollectorRegistry()
         self._remotes: list[Remote] = []
+        self._stages: dict[str, Histogram] = {}
         self.questions = Counter(
             "dossier_questions",
             "Questions by mode and what became of them: a kind of answer, stopped or failed.",
@@ -123,7 +124,9 @@ class Metrics:
         self.questions.labels(mode, kind).inc()
         self.question_seconds.observe(trace.total_ms / 1000)
         for name, spent in trace.stages.items():
-            self.stage_seconds.labels(name).observe(spent / 1000)
+            if (stage := self._stages.get(name)) is None:
+                stage = self._stages[name] = self.stage_seconds.labels(name)
+            stage.observe(spent / 1000)
         if trace.error:
             self.errors.labels(trace.error).inc()
 

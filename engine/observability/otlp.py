@@ -133,7 +133,7 @@ def _spans(trace: Trace) -> list[OtlpSpan]:
             kind=_kind(span),
             start_time_unix_nano=int((zero + span.started) * 1e9),
             end_time_unix_nano=int((zero + (span.ended or trace.ended or span.started)) * 1e9),
-            attributes=_attributes(span.attributes, "dossier."),
+            attributes=_attributes(span.attributes.copy(), "dossier."),  # it may still go on
             status=_status(span, trace),
         )
         for span, span_id in ids.items()

@@ -13,7 +13,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -74,8 +74,10 @@ class Span:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if self._token is not None:
-            with suppress(ValueError):  # closed by another task than the one that entered it
+            try:  # noqa: SIM105 - runs for every span
                 _current.reset(self._token)
+            except ValueError:  # closed by another task than the one that entered it
+                pass
         self.end(error)
 
 

@@ -1,0 +1,106 @@
+"""Opens the single parts that the settings ask for; each is closed with the stack it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from engine.answering.base import Answerer
+from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
+from engine.chat.hot_copy import HotCopy
+from engine.observability.headers import parse_headers
+from engine.observability.metrics import Metrics
+from engine.observability.rerankers import MeasuredReranker
+from engine.observability.traces import Listener
+from engine.reranking import RERANKERS, RerankerParts
+from engine.reranking.base import Reranker
+from engine.retrieval.vector import SERVER_SETTINGS
+from engine.settings import Settings
+from engine.storage.database import Database
+from engine.storage.redis import RedisClient
+
+
+def open_database(
+    stack: AsyncExitStack,
+    settings: Settings,
+    url: str,
+    waited: Callable[[float], None] = lambda _: None,
+) -> Database:
+    """The pool; nothing connects before it is used. waited: see Database."""
+    database = Database(
+        url,
+        schema=settings.database_schema,
+        pool_size=settings.database_pool_size,
+        pool_timeout_seconds=settings.database_pool_timeout_seconds,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        pooled_url=settings.pgbouncer_url if settings.use_pgbouncer else "",
+        server_settings=SERVER_SETTINGS,
+        waited=waited,
+    )
+    stack.push_async_callback(database.aclose)
+    return database
+
+
+def open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:
+    """Who sends traces to a collector, where one is given."""
+    if not settings.otlp_endpoint:
+        return []
+    from engine.observability.otlp import OtlpTraces  # half a second that others do without
+
+    exporter = OtlpTraces(settings.otlp_endpoint, parse_headers(settings.otlp_headers.get_secret_value()))
+    stack.push_async_callback(exporter.aclose)
+    return [exporter]
+
+
+async def open_redis(stack: AsyncExitStack, settings: Settings) -> RedisClient | None:
+    """The client that cache and sessions share, where one of them asks for it."""
+    if not (settings.enable_redis_cache or settings.enable_redis_sessions):
+        return None
+    redis = RedisClient(settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds)
+    stack.push_async_callback(redis.aclose)
+    await redis.connect()
+    return redis
+
+
+def open_hot_copy(stack: AsyncExitStack, settings: Settings, redis: RedisClient | None) -> HotCopy | None:
+    """The copy of sessions in Redis, where it is asked for."""
+    if redis is None or not settings.enable_redis_sessions:
+        return None
+    hot = HotCopy(
+        redis,
+        schema=settings.database_schema,
+        seconds=settings.session_ttl_seconds,
+        max_turns=settings.session_max_messages,
+    )
+    stack.push_async_callback(hot.aclose)
+    return hot
+
+
+def open_language_model(
+    stack: AsyncExitStack, settings: Settings
+) -> tuple[LanguageModel, Answerer] | tuple[None, None]:
+    """The language model and its answerer, where a key or an endpoint of one's own is given."""
+    key = settings.openai_api_key.get_secret_value()
+    if not key and not settings.openai_base_url:
+        return None, None
+    model = LanguageModel(
+        model=settings.openai_model,
+        api_key=key or "none",  # local endpoints ask for none, the client insists on one
+        base_url=settings.openai_base_url or None,
+        timeout_seconds=settings.openai_timeout_seconds,
+        max_retries=settings.openai_max_retries,
+    )
+    stack.push_async_callback(model.aclose)
+    return model, LanguageModelAnswerer(model)
+
+
+def open_rerankers(
+    stack: AsyncExitStack, parts: RerankerParts, metrics: Metrics
+) -> dict[str, Reranker | None]:
+    rerankers: dict[str, Reranker | None] = {}
+    for name, make in RERANKERS.items():
+        if (reranker := make(parts)) is not None:
+            stack.push_async_callback(reranker.aclose)
+            reranker = MeasuredReranker(reranker, metrics, RERANKERS)
+        rerankers[name] = reranker
+    return rerankers
