@@ -49,6 +49,7 @@ class _Progress:
     question: str
     standalone: str
     asks_again: int | None = None
+    earlier: tuple[Exchange, ...] = ()
     phrasings: tuple[str, ...] = ()
     retrieval: Retrieval | None = None
     confidence: float = 0.0
@@ -130,6 +131,7 @@ class Asker:
         reranker: str | None,
         replaces: int | None,
         asks_again: int | None,
+        history: Sequence[Exchange] = (),
     ) -> AsyncIterator[AnswerEvent]:
         """Events in order; the last is Answered. Closing the iterator stops the work.
 
@@ -140,7 +142,9 @@ class Asker:
         # A task of its own: its trace, its cancellation, whoever consumes the events.
         emit = events.put_nowait
         work = asyncio.create_task(
-            self._answer(question, session_id, filter, mode, reranker, replaces, asks_again, emit)
+            self._answer(
+                question, session_id, filter, mode, reranker, replaces, asks_again, tuple(history), emit
+            )
         )
         work.add_done_callback(lambda _: events.put_nowait(None))
         try:
@@ -161,6 +165,7 @@ class Asker:
         reranker: str | None,
         replaces: int | None,
         asks_again: int | None,
+        history: tuple[Exchange, ...],
         emit: Callable[[AnswerEvent], None],
     ) -> None:
         with self._traces.question(question, mode) as trace:
@@ -168,7 +173,7 @@ class Asker:
             if mode not in MODES:
                 raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
             chosen = self.reranker(reranker)
-            progress = _Progress(question, question, asks_again)
+            progress = _Progress(question, question, asks_again, history)
             try:
                 draft = await self._draft(progress, session_id, filter, mode, chosen, replaces, emit)
             except asyncio.CancelledError:
@@ -201,7 +206,8 @@ class Asker:
     ) -> Draft:
         emit(Stage("understanding"))
         with stage("understanding"):
-            history = await self._history(session_id, progress.asks_again or replaces)
+            history = progress.earlier[-self._limits.history_turns :] if self._limits.history_turns else ()
+            history = history or await self._history(session_id, progress.asks_again or replaces)
             progress.standalone = await resolve(progress.question, history, self._language_model)
             phrasings = await phrase(progress.standalone, mode, self._language_model)
         if phrasings.notice:

@@ -16,6 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from engine.api.asking import asking_routes
 from engine.api.chat import chat_routes
+from engine.api.chat_completions import completion_routes
+from engine.api.documents import document_routes
+from engine.api.docs import docs_routes
 from engine.api.guard import Guard, Limits
 from engine.api.problems import MEDIA_TYPE, problem_of
 from engine.api.rates import RateLimit
@@ -104,8 +107,9 @@ def _application(engine: Callable[[], Engine]) -> FastAPI:
         redirect_slashes=False,
         responses=_DEFAULT,
     )
-    for make in (asking_routes, chat_routes, status_routes):
+    for make in (asking_routes, document_routes, chat_routes, completion_routes, status_routes):
         app.include_router(make(engine))
+    app.include_router(docs_routes())
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == 405:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 JSON_BYTES = 1_000_000  # largest body that is not an upload
 FORM_BYTES = 100_000  # what a multipart body may hold beside its files
 OPEN_PATHS = ("/health", "/ready")  # for those who look after the process: never refused
+_MEDIA_TYPES = ("application/json", "multipart/form-data")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -39,6 +40,12 @@ UNAUTHORISED = Problem(
     "A key is needed.",
     hint="Send it as `Authorization: Bearer KEY`.",
     headers=(("WWW-Authenticate", "Bearer"),),
+)
+MEDIA_TYPE = Problem(
+    415,
+    "media-type",
+    "That media type is not taken here.",
+    hint="Send application/json; files as multipart/form-data.",
 )
 TOO_MANY = Problem(429, "too-many-requests", "Too many requests from this address.")
 
@@ -100,6 +107,10 @@ class Guard:
             if scheme.lower() != "bearer" or not secrets.compare_digest(given.encode(), limits.key.encode()):
                 raise Refused(UNAUTHORISED)
         length = headers.get("content-length", "")
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if scope["method"] not in _SAFE and length != "0" and (length or "transfer-encoding" in headers):
+            if kind not in _MEDIA_TYPES:
+                raise Refused(MEDIA_TYPE)
         if length.isascii() and length.isdigit() and int(length) > _largest(headers, limits):
             raise Refused(TOO_LARGE)
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, select, text, update
+from sqlalchemy import Row, Select, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.documents.model import STATUSES, Document, Metadata, Passage, Status
+from engine.documents.paging import SORTS, Position, beyond, ordering
 from engine.documents.queries import Change, DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
 from engine.errors import BadInput, NotFound
 from engine.retrieval.scope import conditions, search_form
@@ -20,16 +21,6 @@ from engine.text.normalisation import normalise
 
 _MANY = 100_000  # ids of one bulk change
 
-_SORTS: dict[str, ColumnElement[Any]] = {
-    "title": func.lower(documents.c.title),
-    "type": documents.c.type,
-    "status": documents.c.status,
-    "language": documents.c.language,
-    "passages": documents.c.passage_count,
-    "size": documents.c.size_bytes,
-    "published": documents.c.published_on,
-    "updated": documents.c.updated_at,
-}
 _METADATA = (
     "title",
     "language",
@@ -71,19 +62,36 @@ class DocumentStore:
     async def list(self, query: DocumentQuery) -> DocumentList:
         """One page of documents and how many match in all."""
         where = conditions(query.filter)
-        order = _SORTS[query.sort]
-        order = order.desc().nulls_last() if query.descending else order.asc().nulls_last()
         async with self._database.read() as db:
             rows = await db.execute(
                 select(documents)
                 .where(where)
-                .order_by(order, documents.c.id)
+                .order_by(*ordering(query))
                 .offset(query.offset)
                 .limit(query.limit)
             )
             found = tuple(_document(row) for row in rows)
             total = (await db.execute(select(func.count()).select_from(documents).where(where))).scalar_one()
         return DocumentList(found, total)
+
+    async def list_after(
+        self, query: DocumentQuery, position: Position | None
+    ) -> tuple[tuple[Document, ...], Position | None]:
+        """The page behind a position, the first for None, and where the next one begins.
+
+        `query.offset` counts for nothing. It costs the same however far the page is.
+        """
+        statement = (
+            select(documents, SORTS[query.sort].label("sort_key"))
+            .where(conditions(query.filter), beyond(query, position))
+            .order_by(*ordering(query))
+            .limit(query.limit + 1)
+        )
+        async with self._database.read() as db:
+            rows = (await db.execute(statement)).all()
+        found = rows[: query.limit]
+        following = Position(found[-1].sort_key, found[-1].id) if len(rows) > len(found) else None
+        return tuple(map(_document, found)), following
 
     async def count(self) -> int:
         """How many documents there are."""
