@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from engine.documents.model import Passage
+from engine.reranking.combination import Support
 
 Status = Literal["ready", "idle", "loading", "failed"]
 
@@ -17,7 +18,7 @@ class Scores:
 
     values: higher is better, any scale; None where it could not tell (a deadline that passed, a
         request that failed): such a passage keeps its place.
-    scale: difference of two values that matters; see `combine`.
+    scale, support: how they join the retrieval's scores; see `combine`.
     served_by: name of the reranker that made them; another one may have stood in.
     notice: a sentence for the reader where this is not all that was asked for; usually empty.
     prompt_tokens, completion_tokens: of a language model. cost_usd: None where no price is known.
@@ -30,6 +31,7 @@ class Scores:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None
+    support: Support | None = None
 
 
 @dataclass(frozen=True, slots=True)

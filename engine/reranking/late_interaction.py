@@ -100,19 +100,58 @@ def late_interaction_scores(
     question: TokenEmbeddings,
     passages: Sequence[TokenEmbeddings],
     weights: NDArray[np.float32] | None = None,
+    *,
+    pairs: float = 0.0,
 ) -> NDArray[np.float32]:
     """Mean similarity of the question's tokens to their nearest in each passage: (passages,).
 
     In [-1, 1]; -1 for a passage without tokens. weights: (tokens,), equal by default.
+    pairs: share of tokens taken two by two, side by side in the question and in the passage: of
+        two passages with the same words, the one that has them together means what was asked.
     """
     scores = np.full(len(passages), -1.0, np.float32)
     held = [i for i, passage in enumerate(passages) if len(passage.vectors)]
-    if held and len(question.vectors):
-        similar = np.concatenate([passages[i].vectors @ question.vectors.T for i in held])
-        starts = np.cumsum([0, *(len(passages[i].vectors) for i in held[:-1])])
-        nearest = np.maximum.reduceat(similar, starts, axis=0)
-        scores[held] = np.average(nearest, axis=1, weights=weights)
+    if not held or not len(question.vectors):
+        return scores
+    if weights is None:
+        weights = np.ones(len(question.vectors), np.float32)
+    similar = np.concatenate([passages[i].vectors @ question.vectors.T for i in held])
+    starts = np.cumsum([0, *(len(passages[i].vectors) for i in held[:-1])])
+    single = np.average(np.maximum.reduceat(similar, starts, axis=0), axis=1, weights=weights)
+    if pairs and similar.shape[1] > 1:
+        double = np.average(_pairs(similar, starts), axis=1, weights=weights[:-1] + weights[1:])
+        single = (1 - pairs) * single + pairs * double
+    scores[held] = single
     return scores
+
+
+def _pairs(similar: NDArray[np.float32], starts: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Best mean similarity of each two tokens side by side to two words side by side: (passages, tokens - 1).
+
+    similar: (words of all passages, tokens). starts: each passage's first word.
+    """
+    before, after = np.roll(similar, 1, axis=0), np.roll(similar, -1, axis=0)
+    before[starts] = -1.0
+    after[starts - 1] = -1.0  # a passage's last word; that of the last passage is row -1
+    near = np.maximum(similar, np.maximum(before, after))
+    pairs = np.maximum(similar[:, :-1] + near[:, 1:], near[:, :-1] + similar[:, 1:]) / 2
+    best: NDArray[np.float32] = np.maximum.reduceat(pairs, starts, axis=0)
+    return best
+
+
+def likeness(passages: Sequence[TokenEmbeddings]) -> NDArray[np.float32]:
+    """How alike passages are, each row summing to 1 or 0: (passages, passages), nothing on the diagonal.
+
+    By the squared cosine of their mean vectors, as they differ from that of all of them.
+    """
+    dimension = max((p.vectors.shape[1] for p in passages if len(p.vectors)), default=0)
+    means = np.stack([p.vectors.mean(axis=0) if len(p.vectors) else np.zeros(dimension) for p in passages])
+    means = _unit((means - means.mean(axis=0)).astype(np.float32))
+    alike = np.maximum(means @ means.T, 0) ** 2
+    np.fill_diagonal(alike, 0)
+    total = alike.sum(axis=1, keepdims=True)
+    spread: NDArray[np.float32] = np.divide(alike, total, out=np.zeros_like(alike), where=total > 0)
+    return spread
 
 
 def encode_tokens(tokens: TokenEmbeddings) -> bytes:

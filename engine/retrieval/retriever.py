@@ -210,7 +210,9 @@ async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reran
     head, tail = ordered[: reranker.depth], ordered[reranker.depth :]
     scores = _finite(await reranker.score(question, [c.passage for c in head]))
     scored = [(c, v) for c, v in zip(head, scores.values, strict=True) if v is not None]
-    combined = combine([c.fused for c, _ in scored], [v for _, v in scored], scores.scale)
+    # Support is of all passages, or of none.
+    support = scores.support if len(scored) == len(head) else None
+    combined = combine([c.fused for c, _ in scored], [v for _, v in scored], scores.scale, support)
     moved = iter(
         sorted(
             (replace(c, reranked=v, score=s) for (c, v), s in zip(scored, combined, strict=True)),

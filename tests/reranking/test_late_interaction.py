@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.reranking.late_interaction import (
     decode_tokens,
@@ -9,6 +10,7 @@ from engine.reranking.late_interaction import (
     gather_tokens,
     interaction_units,
     late_interaction_scores,
+    likeness,
     token_weights,
 )
 from engine.retrieval.embedders.base import TokenEmbeddings
@@ -108,3 +110,35 @@ def test_a_text_without_words_gathers_nothing() -> None:
     dots = TokenEmbeddings(np.eye(1, 8, dtype=np.float32), np.array([[0, 3]]))
     assert len(gather_tokens("...", [(0, 3)], [dots]).vectors) == 0
     assert len(gather_tokens("", [], []).vectors) == 0
+
+
+def _words(*vectors: NDArray[np.float32]) -> TokenEmbeddings:
+    spans = np.array([[5 * n, 5 * n + 4] for n in range(len(vectors))], np.int32).reshape(-1, 2)
+    return TokenEmbeddings(np.array(vectors, np.float32).reshape(len(vectors), -1 if vectors else 3), spans)
+
+
+def test_words_side_by_side_count_more_than_words_apart() -> None:
+    first, second, other = np.eye(3, dtype=np.float32)
+    question = _words(first, second)
+    together, apart = _words(first, second, other, other), _words(first, other, other, second)
+    alone = late_interaction_scores(question, [together, apart])
+    assert alone[0] == alone[1]
+    paired = late_interaction_scores(question, [together, apart], pairs=0.5)
+    assert paired[0] > paired[1]
+
+
+def test_the_last_word_of_one_passage_is_no_neighbour_of_the_next_ones_first() -> None:
+    first, second = np.eye(2, dtype=np.float32)
+    question = _words(first, second)
+    passages = [_words(first), _words(second), _words(first)]
+    together = late_interaction_scores(question, passages, pairs=1.0)
+    apart = [float(late_interaction_scores(question, [passage], pairs=1.0)[0]) for passage in passages]
+    assert together.tolist() == pytest.approx(apart)
+
+
+def test_likeness_is_shared_among_the_like() -> None:
+    red, green, blue = np.eye(3, dtype=np.float32)
+    alike = likeness([_words(red, red), _words(red, green), _words(blue), _words()])
+    assert alike[0].argmax() == 1
+    assert alike[0, 0] == 0
+    assert alike.sum(axis=1)[:2] == pytest.approx([1, 1])
