@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from engine.api.asking import asking_routes
 from engine.api.chat import chat_routes
 from engine.api.chat_completions import completion_routes
-from engine.api.documents import document_routes
 from engine.api.docs import docs_routes
+from engine.api.documents import document_routes
 from engine.api.guard import Guard, Limits
 from engine.api.problems import MEDIA_TYPE, problem_of
 from engine.api.rates import RateLimit

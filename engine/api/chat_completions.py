@@ -95,9 +95,9 @@ class ModelList:
 _COMPLETION: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A chat completion, or with `stream` its chunks as server-sent events. "
-        "Beside OpenAI's fields, the completion and the last chunk with a choice hold `citations` (as in `/api/ask`: "
-        "number, quote, document_id, title, page …) and `dossier` (kind, confidence, notice, and the "
-        "final text, without marks that point nowhere).",
+        "Beside OpenAI's fields, the completion and the last chunk with a choice hold "
+        "`citations` (as in `/api/ask`: number, quote, document_id, title, page …) and "
+        "`dossier` (kind, confidence, notice, and the final text, without marks that point nowhere).",
         "content": {
             "application/json": {"schema": {"type": "object"}},
             "text/event-stream": {"schema": {"type": "string"}},

@@ -108,9 +108,9 @@ class Guard:
                 raise Refused(UNAUTHORISED)
         length = headers.get("content-length", "")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if scope["method"] not in _SAFE and length != "0" and (length or "transfer-encoding" in headers):
-            if kind not in _MEDIA_TYPES:
-                raise Refused(MEDIA_TYPE)
+        has_body = length != "0" and (length or "transfer-encoding" in headers)
+        if scope["method"] not in _SAFE and has_body and kind not in _MEDIA_TYPES:
+            raise Refused(MEDIA_TYPE)
         if length.isascii() and length.isdigit() and int(length) > _largest(headers, limits):
             raise Refused(TOO_LARGE)
 

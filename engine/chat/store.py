@@ -89,7 +89,9 @@ class SessionStore:
                 ),
             )
             statement = statement.where(or_(sessions.c.title.icontains(search, autoescape=True), inside))
-        statement = statement.order_by(sessions.c.updated_at.desc(), sessions.c.id).limit(limit).offset(offset)
+        statement = (
+            statement.order_by(sessions.c.updated_at.desc(), sessions.c.id).limit(limit).offset(offset)
+        )
         async with self._database.read() as db:
             return [_session(row) for row in await db.execute(statement)]
 
