@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from engine.answering.model import MODES
 from engine.caching.caches import LAYERS
+from engine.doctor import Check, diagnose_alone
 from engine.documents.jobs import Job, Upload
 from engine.documents.model import DocumentFilter
 from engine.documents.queries import DocumentQuery
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 done, 1 failed, 2 wrong usage."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "doctor":
+            return asyncio.run(_doctor(options))
         settings = load_settings()
         logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(message)s")
         logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -86,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 
     cache = command("cache", "Tell what the cache layers hold, or empty them.")
     cache.add_argument("--clear", nargs="+", choices=LAYERS, metavar="LAYER", help=" ".join(LAYERS))
+
+    command("doctor", "Try every part; say what is wrong and what to do. Status 1 if something failed.")
 
     command("features", "Tell what was asked for and what is running.")
     return parser
@@ -197,6 +202,24 @@ async def _cache(engine: Engine, options: argparse.Namespace) -> int:
         held = f"{used.entries:8,} entries  {used.bytes / 1e6:10,.1f} MB" if used else "cannot be asked"
         print(f"{layer.name}  {held}")
     return 0
+
+
+async def _doctor(options: argparse.Namespace) -> int:
+    """No engine is opened: that would fail where a diagnosis is needed most."""
+    logging.basicConfig(level=logging.CRITICAL, stream=sys.stderr)
+    try:
+        checks = await diagnose_alone(load_settings())
+    except BadInput as error:
+        checks = [Check("settings", "failed", error.message, "Correct them in the environment or in .env.")]
+    failed = any(check.status == "failed" for check in checks)
+    if options.json:
+        _print_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
+        return int(failed)
+    for check in checks:
+        print(f"{check.status:8} {check.name:15} {check.seen}")
+        if check.advice:
+            print(f"{'':24} → {check.advice}")
+    return int(failed)
 
 
 async def _features(engine: Engine, options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from engine.caching.caches import LAYERS, Caches, LayerReport
 from engine.chat.model import Turn
 from engine.chat.sources import ChangedSource, changed_sources
 from engine.chat.store import SessionStore
+from engine.doctor import Check, Parts, diagnose
 from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
 from engine.documents.model import DocumentFilter, Passage
@@ -83,7 +84,9 @@ class Engine:
         caches: Caches,
         metrics: Metrics,
         traces: Traces,
+        parts: Parts,
     ) -> None:
+        self._parts = parts
         self.caches = caches
         self.metrics = metrics
         self.traces = traces
@@ -241,6 +244,10 @@ class Engine:
         """What each cache layer counted and holds."""
         return await self.caches.report()
 
+    async def diagnose(self) -> list[Check]:
+        """Every part tried, with what to do; takes some seconds. Raises nothing."""
+        return await diagnose(self._parts)
+
     async def features(self) -> list[Feature]:
         """What was asked for and what is running."""
         return await self._features.observe()
@@ -287,6 +294,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         )
         stack.push_async_callback(ingestion.aclose)
 
+        pgbouncer = PgBouncerConsole(settings.pgbouncer_url) if settings.use_pgbouncer else None
         language_model, writing = open_language_model(stack, settings)
         asker = Asker(
             retriever,
@@ -327,6 +335,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             caches=caches,
             metrics=metrics,
             traces=traces,
+            parts=Parts(settings, database, embedder, rerankers, redis, pgbouncer, running=True),
             features=Features(
                 settings,
                 database,
@@ -345,7 +354,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 caches=caches,
                 ingestion=ingestion,
                 rerankers=rerankers,
-                pgbouncer=PgBouncerConsole(settings.pgbouncer_url) if settings.use_pgbouncer else None,
+                pgbouncer=pgbouncer,
                 redis=redis,
             )
         )

@@ -74,6 +74,10 @@ class OtlpTraces:
                 return False
         return True
 
+    async def probe(self) -> str:
+        """What is wrong with the collector, by an export without spans; empty if nothing is."""
+        return await self._problem([])
+
     async def aclose(self) -> None:
         """Send what is queued, as far as that goes within SEND_SECONDS."""
         if self._sending is not None:
@@ -92,20 +96,21 @@ class OtlpTraces:
 
     async def _send(self, batch: Sequence[Trace]) -> bool:
         """Whether the collector took it, or will never do."""
-        problem = ""
-        try:
-            body = await asyncio.to_thread(self._encode, batch)
-            reply = await self._client.post(self._address, content=body)
-            if reply.status_code >= 400:
-                problem = f"it answers {reply.status_code}"
-        except httpx2.HTTPError as error:
-            problem = type(error).__name__
+        problem = await self._problem(batch)
         if bool(problem) == self._well:
             self._well = not problem
             log.warning(
                 "OTLP_ENDPOINT %s", f"takes no traces: {problem}" if problem else "takes traces again"
             )
         return not problem or problem.startswith("it answers 4")
+
+    async def _problem(self, batch: Sequence[Trace]) -> str:
+        try:
+            body = await asyncio.to_thread(self._encode, batch)
+            reply = await self._client.post(self._address, content=body)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            return type(error).__name__
+        return f"it answers {reply.status_code}" if reply.status_code >= 400 else ""
 
     def _keep(self, batch: Sequence[Trace]) -> None:
         room = WAITING_TRACES - len(self._waiting)

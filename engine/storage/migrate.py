@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from engine.errors import DatabaseUnavailable
@@ -13,6 +14,7 @@ from engine.storage.database import Database
 
 LOCK = 7065  # any number that nothing else here uses
 MINIMUM_SERVER = 150_000
+_FOLDER = Path(__file__).parent / "migrations"
 
 
 async def migrate(database: Database) -> None:
@@ -41,9 +43,32 @@ async def migrate(database: Database) -> None:
     await database.aclose()
 
 
+async def revision(database: Database) -> str | None:
+    """At which migration the schema is; None before the first. Raises DatabaseUnavailable."""
+    async with database.read() as db:
+        there = await db.execute(
+            text("SELECT to_regclass(:table)"), {"table": f'"{database.schema}".alembic_version'}
+        )
+        if there.scalar_one() is None:
+            return None
+        current = await db.execute(text(f'SELECT version_num FROM "{database.schema}".alembic_version'))
+        found: str | None = current.scalar()
+        return found
+
+
+def head() -> str:
+    """The newest migration that this Dossier knows."""
+    return str(ScriptDirectory(str(_FOLDER)).get_current_head())
+
+
+def revisions() -> frozenset[str]:
+    """All that it knows."""
+    return frozenset(script.revision for script in ScriptDirectory(str(_FOLDER)).walk_revisions())
+
+
 def _upgrade(connection: Connection, schema: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
     command.upgrade(config, "head")
