@@ -20,6 +20,7 @@ from engine.api.chat_completions import completion_routes
 from engine.api.docs import docs_routes
 from engine.api.documents import document_routes
 from engine.api.guard import Guard, Limits
+from engine.api.idempotency import Idempotency
 from engine.api.problems import MEDIA_TYPE, problem_of
 from engine.api.rates import RateLimit
 from engine.api.status import status_routes
@@ -107,9 +108,16 @@ def _application(engine: Callable[[], Engine]) -> FastAPI:
         redirect_slashes=False,
         responses=_DEFAULT,
     )
-    for make in (asking_routes, document_routes, chat_routes, completion_routes, status_routes):
-        app.include_router(make(engine))
-    app.include_router(docs_routes())
+    idempotency = Idempotency(engine)
+    for router in (
+        asking_routes(engine, idempotency),
+        document_routes(engine, idempotency),
+        chat_routes(engine, idempotency),
+        completion_routes(engine),
+        status_routes(engine),
+        docs_routes(),
+    ):
+        app.include_router(router)
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == 405:

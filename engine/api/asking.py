@@ -10,9 +10,11 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.answering.model import Answered, AnswerEvent
+from engine.api.idempotency import Idempotency, IdempotencyKey
 from engine.api.responses import as_json
 from engine.api.shapes import (
     AnswerShape,
@@ -87,26 +89,32 @@ class Reranked:
     completion_tokens: int
 
 
-def asking_routes(engine: Callable[[], Engine]) -> APIRouter:
+def asking_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRouter:
     """Routes under `/api`."""
     router = APIRouter(prefix="/api", tags=["asking"])
 
     @router.post("/ask", response_model=AnswerShape, summary="Ask, and wait for the whole answer")
-    async def ask(body: AskBody) -> Response:
+    async def ask(request: Request, body: AskBody, idempotency_key: IdempotencyKey = None) -> Response:
         """The answer cites its sources; what the documents do not hold is said to be so."""
-        opened = engine()
-        if body.session_id is not None:
-            await opened.sessions.get(body.session_id)
-        answered = await whole(
-            opened.stream(
-                body.question,
-                session_id=body.session_id,
-                filter=body.filter.value(),
-                mode=body.mode,
-                reranker=body.reranker,
+
+        async def work() -> Response:
+            opened = engine()
+            if body.session_id is not None:
+                await opened.sessions.get(body.session_id)
+            answered = await whole(
+                opened.stream(
+                    body.question,
+                    session_id=body.session_id,
+                    filter=body.filter.value(),
+                    mode=body.mode,
+                    reranker=body.reranker,
+                )
             )
-        )
-        return as_json(answer_shape(answered.answer, body.mode, body.session_id, answered.turn_id))
+            return as_json(answer_shape(answered.answer, body.mode, body.session_id, answered.turn_id))
+
+        if idempotency_key is None:
+            return await work()
+        return await idempotency.once(request, idempotency_key, body.model_dump_json(), work)
 
     @router.post("/search", response_model=Found, summary="The passages that come closest")
     async def search(body: SearchBody) -> Response:

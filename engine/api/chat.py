@@ -9,10 +9,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.answering.model import Answered, AnswerEvent, AnswerText, Mode, Stage
 from engine.api.asking import whole
+from engine.api.idempotency import Idempotency, IdempotencyKey
 from engine.api.responses import EventStream, as_json, event
 from engine.api.shapes import AnswerShape, Body, MessageBody, Text, TurnShape, answer_shape, turn_shape
 from engine.chat.model import Session
@@ -51,14 +53,17 @@ class History:
     before: int | None
 
 
-def chat_routes(engine: Callable[[], Engine]) -> APIRouter:
+def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRouter:
     """Routes under `/api/chat/sessions`."""
     router = APIRouter(prefix="/api/chat/sessions", tags=["chat"])
 
     @router.post("", response_model=Session, status_code=201, summary="Begin a session")
-    async def create(body: SessionBody) -> Response:
-        session = await engine().sessions.create(body.title)
-        return as_json(session, 201, {"Location": f"/api/chat/sessions/{session.id}"})
+    async def create(request: Request, body: SessionBody, idempotency_key: IdempotencyKey = None) -> Response:
+        async def work() -> Response:
+            session = await engine().sessions.create(body.title)
+            return as_json(session, 201, {"Location": f"/api/chat/sessions/{session.id}"})
+
+        return await idempotency.once(request, idempotency_key, body.model_dump_json(), work)
 
     @router.get("", response_model=SessionList, summary="List sessions, the latest first")
     async def listed(
@@ -79,21 +84,34 @@ def chat_routes(engine: Callable[[], Engine]) -> APIRouter:
         responses={200: EVENTS},
         summary="Ask within a session",
     )
-    async def ask(session_id: UUID, body: MessageBody, accept: Accept = "") -> Response:
-        opened = engine()
-        await opened.sessions.get(session_id)
-        events = opened.stream(
-            body.question,
-            session_id=session_id,
-            filter=body.filter.value(),
-            mode=body.mode,
-            reranker=body.reranker,
-            replaces=await _stopped_turn(opened, session_id, body.question),
-        )
-        if "text/event-stream" in accept:
-            return EventStream(_told(events, body.mode, session_id))
-        answered = await whole(events)
-        return as_json(answer_shape(answered.answer, body.mode, session_id, answered.turn_id))
+    async def ask(
+        request: Request,
+        session_id: UUID,
+        body: MessageBody,
+        accept: Accept = "",
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        """A question that was stopped, and is asked again, takes the place of its stopped turn."""
+        streaming = "text/event-stream" in accept
+
+        async def work() -> Response:
+            opened = engine()
+            await opened.sessions.get(session_id)
+            events = opened.stream(
+                body.question,
+                session_id=session_id,
+                filter=body.filter.value(),
+                mode=body.mode,
+                reranker=body.reranker,
+                replaces=await _stopped_turn(opened, session_id, body.question),
+            )
+            if streaming:
+                return EventStream(_told(events, body.mode, session_id))
+            answered = await whole(events)
+            return as_json(answer_shape(answered.answer, body.mode, session_id, answered.turn_id))
+
+        content = f"{streaming} {body.model_dump_json()}"
+        return await idempotency.once(request, idempotency_key, content, work)
 
     @router.get("/{session_id}/history", response_model=History, summary="The turns of a session")
     async def history(

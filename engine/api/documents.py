@@ -10,12 +10,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, UploadFile
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.api import cursors
+from engine.api.idempotency import Idempotency, IdempotencyKey
 from engine.api.responses import as_json
 from engine.api.shapes import Body, Id, Text, Word
-from engine.api.uploads import keep
+from engine.api.uploads import fingerprint, keep
 from engine.documents.jobs import FileProgress, Job
 from engine.documents.model import Document, DocumentFilter, Metadata, Passage, Status
 from engine.documents.queries import DocumentQuery, Sort, Statistics
@@ -85,7 +87,7 @@ class MetadataBody(Body):
         return replace(metadata, **{n: v for n, v in given.items() if v is not None or n in clearable})
 
 
-def document_routes(engine: Callable[[], Engine]) -> APIRouter:
+def document_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRouter:
     """Routes under `/api/documents`, and `/api/jobs`."""
     router = APIRouter(prefix="/api", tags=["documents"])
 
@@ -123,13 +125,20 @@ def document_routes(engine: Callable[[], Engine]) -> APIRouter:
         return as_json(await engine().documents.statistics())
 
     @router.post("/documents", response_model=JobShape, status_code=202, summary="Take files in")
-    async def upload(files: list[UploadFile]) -> Response:
+    async def upload(
+        request: Request, files: list[UploadFile], idempotency_key: IdempotencyKey = None
+    ) -> Response:
         """Returns a job at once; follow it at its Location. All files together up to MAX_UPLOAD_BYTES."""
-        opened = engine()
-        async with keep(files) as kept:
-            job = await opened.ingestion.submit(kept.uploads)
-            kept.until(opened.ingestion.wait(job.id))
-        return as_json(_job(job), 202, {"Location": f"/api/jobs/{job.id}"})
+
+        async def work() -> Response:
+            opened = engine()
+            async with keep(files) as kept:
+                job = await opened.ingestion.submit(kept.uploads)
+                kept.until(opened.ingestion.wait(job.id))
+            return as_json(_job(job), 202, {"Location": f"/api/jobs/{job.id}"})
+
+        content = await fingerprint(files) if idempotency_key else ""
+        return await idempotency.once(request, idempotency_key, content, work)
 
     @router.get("/jobs/{job_id}", response_model=JobShape, summary="How far an upload is")
     async def job(job_id: UUID) -> Response:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 JSON_BYTES = 1_000_000  # largest body that is not an upload
 FORM_BYTES = 100_000  # what a multipart body may hold beside its files
+UNREAD_BYTES = 8_000_000  # of a refused body that are read all the same, and for how long
+UNREAD_SECONDS = 2.0
 OPEN_PATHS = ("/health", "/ready")  # for those who look after the process: never refused
 _MEDIA_TYPES = ("application/json", "multipart/form-data")
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -87,6 +89,7 @@ class Guard:
             if self._in_flight >= limits.in_flight:
                 raise Refused(BUSY)
         except Exception as error:
+            await _read_away(headers, receive)
             await answer.refuse(scope["path"], _told(error, request_id))
             return
         self._in_flight += 1
@@ -139,6 +142,22 @@ class Guard:
             if body.left:
                 return
             await answer.refuse(path, _told(error, request_id))
+
+
+async def _read_away(headers: Headers, receive: Receive) -> None:
+    """Read a refused body for a while: closing on a client that still sends loses it the answer
+    (RFC 9112, section 9.6). One that asked first (Expect) waits for the answer before it sends.
+    """
+    if "expect" in headers:
+        return
+    left = UNREAD_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(UNREAD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 class _Body:

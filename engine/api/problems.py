@@ -76,18 +76,19 @@ class Problem:
         return Response(body, self.status, headers, MEDIA_TYPE)
 
 
-class Refused(Exception):
+class Refused(HTTPException):
     """A request that is refused before the engine knows of it."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.title)
+        super().__init__(problem.status)
         self.problem = problem
 
 
 NOT_FOUND = Problem(404, "not-found", "There is nothing here.")
 BAD_JSON = Problem(400, "malformed", "The request cannot be read.")
 INVALID = Problem(422, "invalid", "The request is not valid.")
-TOO_LARGE = Problem(413, "too-large", "The request is too large.")
+# The rest of it is not read: the connection ends.
+TOO_LARGE = Problem(413, "too-large", "The request is too large.", headers=(("Connection", "close"),))
 TIMED_OUT = Problem(
     504, "timeout", "This takes too long.", hint="Try again in a moment.", retry_after=RETRY_SECONDS
 )

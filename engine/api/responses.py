@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 from pydantic_core import to_json
@@ -41,6 +41,10 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._events = events
 
+    def when_sent(self, ended: Callable[[bytes | None], Awaitable[None]]) -> None:
+        """Have `ended` told all events once they have been made, or None where they were not."""
+        self._events = _kept(self._events, ended)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them as they come."""
         async with aclosing(_with_pings(self._events)) as pieces:
@@ -54,6 +58,21 @@ class EventStream(Response):
                 failed = error_event(problem_of(error), scope["path"], scope["state"]["request_id"])
                 await send({"type": "http.response.body", "body": failed, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _kept(
+    events: AsyncGenerator[bytes], ended: Callable[[bytes | None], Awaitable[None]]
+) -> AsyncGenerator[bytes]:
+    pieces: list[bytes] = []
+    whole = False
+    try:
+        async with aclosing(events) as coming:
+            async for piece in coming:
+                pieces.append(piece)
+                yield piece
+        whole = True
+    finally:
+        await ended(b"".join(pieces) if whole else None)
 
 
 async def _with_pings(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -161,6 +161,21 @@ cache_entries = Table(
     prefixes=["UNLOGGED"],
 )
 
+# Answers to requests with an idempotency key. status: none while the request is under way.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", Text, primary_key=True),  # a hash of the request's method, path and key
+    Column("fingerprint", Text, nullable=False),
+    Column("claim", UUID(as_uuid=True), nullable=False),
+    Column("claimed_until", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("status", SmallInteger),
+    Column("headers", JSONB),
+    Column("body", LargeBinary),
+    Index("idempotency_keys_expires_at", "expires_at"),
+)
+
 sessions = Table(
     "sessions",
     metadata,
