@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
@@ -143,10 +144,8 @@ async def test_too_much_is_refused_as_soon_as_it_is_known(open_test_engine: Open
                 yield b"x" * 50_000
 
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
-        try:
+        with contextlib.suppress(httpx.NetworkError):  # closed while the client was still sending
             problem(await client.post("/api/documents", content=endless(), headers=headers), 413, "too-large")
-        except httpx.NetworkError:
-            pass  # refused and closed while the client was still sending
         assert sent < 50_000_000
         assert await engine.documents.count() == 0
         problem(await client.post("/api/ask", json={"question": "a" * 500_000}), 413, "too-large")
