@@ -9,6 +9,7 @@ import streamlit as st
 ROOT = Path(__file__).resolve().parent.parent
 CHAT = ROOT / "pages" / "chat.py"
 DOCUMENTS = ROOT / "pages" / "documents.py"
+OPERATIONS = ROOT / "pages" / "operations.py"
 
 
 def pages() -> list[st.Page]:
@@ -16,4 +17,5 @@ def pages() -> list[st.Page]:
     return [
         st.Page(CHAT, title="Chat", url_path="chat", default=True),
         st.Page(DOCUMENTS, title="Documents", url_path="documents"),
+        st.Page(OPERATIONS, title="Operations", url_path="operations"),
     ]

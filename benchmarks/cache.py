@@ -137,7 +137,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(open_engine(own()))
             await build(engine, home, options.passages)
-            await engine.clear_cache()
+            await engine.operations.clear_cache()
             await replay(engine, fresh[:20])
             served, spent = await replay(engine, [distinct[index] for index in stream])
             figures["served"] = {

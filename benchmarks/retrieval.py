@@ -138,7 +138,7 @@ async def timed(engine: Engine, asked: list[str], call: Callable[[str], Awaitabl
     """Milliseconds of each call, nothing cached in between."""
     spent: list[float] = []
     for question in asked:
-        await engine.clear_cache()
+        await engine.operations.clear_cache()
         started = time.perf_counter()
         await call(question)
         spent.append((time.perf_counter() - started) * 1000)

@@ -191,17 +191,22 @@ async def _documents(engine: Engine, options: argparse.Namespace) -> int:
 
 
 async def _cache(engine: Engine, options: argparse.Namespace) -> int:
-    if options.clear:
-        await engine.clear_cache(options.clear)
+    cleared = await engine.operations.clear_cache(options.clear, "command line") if options.clear else []
+    failed = any(not action.done for action in cleared)
     layers = await engine.cache_report()
     if options.json:
-        _print_json({"cleared": options.clear or [], "layers": [asdict(layer) for layer in layers]})
-        return 0
+        told = [
+            {"layer": action.subject, "done": action.done, "outcome": action.outcome} for action in cleared
+        ]
+        _print_json({"cleared": told, "layers": [asdict(layer) for layer in layers]})
+        return int(failed)
+    for action in cleared:
+        print(f"{action.subject}  {action.outcome}", file=sys.stderr)
     for layer in layers:
         used = layer.usage
         held = f"{used.entries:8,} entries  {used.bytes / 1e6:10,.1f} MB" if used else "cannot be asked"
         print(f"{layer.name}  {held}")
-    return 0
+    return int(failed)
 
 
 async def _doctor(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from engine.answering.extractive import QuotingAnswerer
 from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
 from engine.asking import Asker, AskingLimits
-from engine.caching.caches import LAYERS, Caches, LayerReport
+from engine.caching.caches import Caches, LayerReport
 from engine.chat.model import Turn
 from engine.chat.sources import ChangedSource, changed_sources
 from engine.chat.store import SessionStore
@@ -24,7 +24,7 @@ from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
 from engine.documents.model import DocumentFilter, Passage
 from engine.documents.page_images import PageImage, render_page
-from engine.documents.store import DocumentStore, bump_generation
+from engine.documents.store import DocumentStore
 from engine.errors import BadInput, DossierError
 from engine.features import Feature, Features
 from engine.observability.metrics import Metrics
@@ -38,6 +38,7 @@ from engine.opening import (
     open_redis,
     open_rerankers,
 )
+from engine.operations.operations import Operations
 from engine.options import cache_options, embedder_options, parsing_limits, reranker_options
 from engine.reranking import RerankerParts
 from engine.reranking.base import Scores
@@ -64,6 +65,7 @@ class Engine:
     documents: listing, reading and editing documents. ingestion: taking files in.
     sessions: conversations and their turns.
     database, vectors: the pool and the vector index, for measuring and checks.
+    operations: what operators do, recorded.
     metrics, traces: what was counted, and how the latest questions went.
     """
 
@@ -90,6 +92,7 @@ class Engine:
         self.caches = caches
         self.metrics = metrics
         self.traces = traces
+        self.operations = Operations(database, caches)
         self.settings = settings
         self.database = database
         self.documents = documents
@@ -228,17 +231,6 @@ class Engine:
         await self.sessions.purge(self.settings.delete_grace_seconds)
         await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
-
-    async def clear_cache(self, layers: Sequence[str] = LAYERS) -> None:
-        """Empty cache layers by name (``L1``, ``L2``, ``L3``). Raises BadInput.
-
-        L1 is emptied in this process; in others, what depends on the documents is no longer
-        found either, since the corpus counts as changed.
-        """
-        await self.caches.clear(layers)
-        if "L1" in layers:
-            async with self.database.write() as db:
-                await bump_generation(db)
 
     async def cache_report(self) -> list[LayerReport]:
         """What each cache layer counted and holds."""

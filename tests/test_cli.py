@@ -96,7 +96,8 @@ def test_cache_layers_are_told_and_emptied(run: Run) -> None:
 
     run("ask", "When does the gate close?", "--json")
     assert held()["L3"] > 0
-    assert parsed(run("cache", "--clear", "L3", "--json"))["cleared"] == ["L3"]
+    (cleared,) = parsed(run("cache", "--clear", "L3", "--json"))["cleared"]
+    assert (cleared["layer"], cleared["done"]) == ("L3", True)
     assert held()["L3"] == 0
     assert run("cache", "--clear", "L9").returncode == 2
 

@@ -68,8 +68,8 @@ class CacheLayer(Protocol):
         """Keep a value for so long, or less if room is short."""
         ...
 
-    async def clear(self) -> None:
-        """Forget everything."""
+    async def clear(self) -> bool:
+        """Forget everything; False where that could not be done."""
         ...
 
     async def usage(self) -> LayerUsage | None:

@@ -114,19 +114,25 @@ class Caches:
     def _all(self) -> tuple[LayeredCache[Any], ...]:
         return (self.embeddings, self.results, self.quotes)
 
-    async def clear(self, layers: Sequence[str] = LAYERS) -> None:
-        """Empty layers by name: L1 of this process; L2 and L3 for all. Raises BadInput."""
+    async def clear(self, layers: Sequence[str] = LAYERS) -> dict[str, bool]:
+        """Empty layers by name: L1 of this process; L2 and L3 for all.
+
+        Returns whether it was done, for those of them in use. Raises BadInput.
+        """
         if unknown := [name for name in layers if name not in LAYERS]:
             raise BadInput(
                 f"There is no cache layer “{unknown[0]}”.", hint=f"Choose from: {', '.join(LAYERS)}."
             )
         await self.drain()
+        done: dict[str, bool] = {}
         if "L1" in layers:
             for cache in self._all:
                 cache.clear()
+            done["L1"] = True
         for layer in self._shared:
             if layer.name in layers:
-                await layer.clear()
+                done[layer.name] = await layer.clear()
+        return done
 
     def counts(self) -> dict[str, LayerCounts]:
         """What each layer in use counted, L1 first; asks nobody."""

@@ -55,13 +55,15 @@ class PostgresLayer:
         except DatabaseUnavailable:
             self.counts.errors += 1
 
-    async def clear(self) -> None:
+    async def clear(self) -> bool:
         """See CacheLayer."""
         try:
             async with self._database.write() as db:
                 await db.execute(delete(cache_entries))
         except DatabaseUnavailable:
             self.counts.errors += 1
+            return False
+        return True
 
     async def usage(self) -> LayerUsage | None:
         """See CacheLayer."""

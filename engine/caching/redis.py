@@ -55,7 +55,7 @@ class RedisLayer:
         except RedisUnavailable:
             self.counts.errors += 1
 
-    async def clear(self) -> None:
+    async def clear(self) -> bool:
         """See CacheLayer; only this installation's keys go."""
 
         async def remove(redis: Redis) -> None:
@@ -67,6 +67,8 @@ class RedisLayer:
             await self._redis.run(remove)
         except RedisUnavailable:
             self.counts.errors += 1
+            return False
+        return True
 
     async def usage(self) -> LayerUsage | None:
         """See CacheLayer; entries and bytes of the whole server."""

@@ -140,9 +140,9 @@ async def _measure(
         raise BadInput(f"No query of {collection.name} has a relevance judgment.")
     run: list[Any] = []
     milliseconds: list[float] = []
-    await engine.clear_cache()
+    await engine.operations.clear_cache()
     await engine.search(judged[0].text, k=DEPTH, pipeline=pipeline)  # plans and pages are warm for all
-    await engine.clear_cache()
+    await engine.operations.clear_cache()
     for done, query in enumerate(judged, start=1):
         started = time.perf_counter()
         candidates = await engine.search(query.text, k=DEPTH, pipeline=pipeline)

@@ -176,6 +176,19 @@ idempotency_keys = Table(
     Index("idempotency_keys_expires_at", "expires_at"),
 )
 
+# What operators did. Rows are added and never changed.
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _now("at"),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("via", Text, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,

@@ -89,10 +89,10 @@ async def test_frequent_terms_beyond_the_budget_only_complete_the_scores(
     corpus: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     question = "thời hạn hiệu lực của hồ sơ dự thầu"
-    await corpus.clear_cache()
+    await corpus.operations.clear_cache()
     whole = [(c.passage.id, c.lexical) for c in await corpus.search(question, pipeline="bm25")]
     monkeypatch.setattr(lexical, "POSTINGS_BUDGET", 1)
-    await corpus.clear_cache()
+    await corpus.operations.clear_cache()
     bounded = [(c.passage.id, c.lexical) for c in await corpus.search(question, pipeline="bm25")]
     assert bounded == whole[: len(bounded)]
     assert bounded

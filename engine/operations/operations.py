@@ -1,0 +1,97 @@
+"""What operators do to a running Dossier: done, told how it went, and recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import insert, select
+
+from engine.caching.caches import LAYERS, Caches, LayerReport
+from engine.documents.store import bump_generation
+from engine.errors import DatabaseUnavailable
+from engine.storage.database import Database
+from engine.storage.tables import operator_actions
+
+log = logging.getLogger(__name__)
+
+Via = Literal["operations page", "command line", "program"]
+CLEAR_CACHE = "clear cache layer"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAction:
+    """One thing that was tried. at: None where it could not be recorded; the log has it."""
+
+    action: str
+    subject: str
+    done: bool
+    outcome: str
+    via: str
+    at: datetime | None = None
+
+
+class Operations:
+    """Every method that does something records it."""
+
+    def __init__(self, database: Database, caches: Caches) -> None:
+        self._database = database
+        self._caches = caches
+
+    async def clear_cache(self, layers: Sequence[str] = LAYERS, via: Via = "program") -> list[OperatorAction]:
+        """Empty cache layers by name, each an action of its own. Raises BadInput for a wrong name.
+
+        L1 is emptied in this process; in others, what depends on the documents is no longer
+        found either, since the corpus counts as changed.
+        """
+        held = {layer.name: layer for layer in await self._caches.report()}
+        done = await self._caches.clear(layers)
+        outcomes = {name: _outcome(held.get(name), done.get(name)) for name in dict.fromkeys(layers)}
+        if "L1" in outcomes:
+            try:
+                async with self._database.write() as db:
+                    await bump_generation(db)
+            except DatabaseUnavailable:
+                done["L1"] = False
+                outcomes["L1"] += " In this process only: PostgreSQL does not answer."
+        return [
+            await self._record(OperatorAction(CLEAR_CACHE, name, done.get(name, False), outcome, via))
+            for name, outcome in outcomes.items()
+        ]
+
+    async def recent(self, limit: int = 50) -> list[OperatorAction]:
+        """What was done last, the latest first. Raises DatabaseUnavailable."""
+        columns = operator_actions.c
+        statement = (
+            select(columns.action, columns.subject, columns.done, columns.outcome, columns.via, columns.at)
+            .order_by(columns.id.desc())
+            .limit(limit)
+        )
+        async with self._database.read() as db:
+            return [OperatorAction(*row) for row in await db.execute(statement)]
+
+    async def _record(self, action: OperatorAction) -> OperatorAction:
+        log.info("%s %s, by the %s: %s", action.action, action.subject, action.via, action.outcome)
+        row = asdict(action)
+        del row["at"]
+        statement = insert(operator_actions).values(row).returning(operator_actions.c.at)
+        try:
+            async with self._database.write() as db:
+                return replace(action, at=(await db.execute(statement)).scalar_one())
+        except DatabaseUnavailable:
+            log.warning("This could not be recorded in the database: %s %s", action.action, action.subject)
+            return action
+
+
+def _outcome(layer: LayerReport | None, cleared: bool | None) -> str:
+    if layer is None or cleared is None:
+        return "It is not in use."
+    if not cleared:
+        return "It could not be reached; nothing was cleared."
+    if layer.usage is None:
+        return "Cleared."
+    entries = layer.usage.entries
+    return f"Cleared: {entries:,} {'entry' if entries == 1 else 'entries'}."
