@@ -4,7 +4,7 @@ Two questions are nearly the same where every token of either has a near twin in
 least of these similarities tells "When was it founded?" from "Who founded it?", which the
 questions' vectors do not: among 4,277 real questions of four collections, each compared with its
 nearest of the same collection, vectors would have served 14 of 1,000 wrongly at a cosine of
-0.995; this does 0.94 at the threshold (`python -m benchmarks.semantic`).
+0.995; this served none at the threshold (`python -m benchmarks.semantic`).
 """
 
 from __future__ import annotations

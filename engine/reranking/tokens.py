@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from itertools import islice
 
@@ -24,6 +25,8 @@ from engine.retrieval.scope import resolve_scope
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
 from engine.text.analysis import analyse_question
+
+log = logging.getLogger(__name__)
 
 KEPT = 256  # passages; the same few serve the reranker and then the answer
 
@@ -92,7 +95,7 @@ class PassageTokens:
         if wanted := [p.id for p in passages if known[p.id] is None]:
             async with self._database.read() as db:
                 known |= {
-                    i: decode_tokens(packed) for i, packed in (await self._vectors.tokens(db, wanted)).items()
+                    i: _unpacked(packed) for i, packed in (await self._vectors.tokens(db, wanted)).items()
                 }
         if absent := [p for p in passages if known[p.id] is None]:
             texts = [(preface(p.text, p.heading, p.context, p.document_title), p.text) for p in absent]
@@ -105,3 +108,12 @@ class PassageTokens:
             self._recent[(passage.id, passage.content_hash)] = tokens
             found.append(tokens)
         return found
+
+
+def _unpacked(packed: bytes) -> TokenEmbeddings | None:
+    """None for what another version packed, or what is damaged: it is computed anew."""
+    try:
+        return decode_tokens(packed)
+    except ValueError as error:
+        log.warning("%s They are computed anew; index the document again to have them stored.", error)
+        return None
