@@ -1,6 +1,7 @@
 """No answer cites what was replaced or deleted before the question was asked.
 
-Two engines, as two processes would have them, share one database and one Redis. Documents are
+Three engines share one database and one Redis: two of this process, whose questions and changes
+come between each other's steps, and one of another operating system process. Documents are
 ingested, replaced and deleted through either, Redis is flushed, stopped and started, and
 questions are asked of either, also while the other one changes the document.
 """
@@ -23,17 +24,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine.documents.jobs import Upload
-from engine.documents.model import DocumentFilter
-from engine.documents.queries import DocumentQuery
-from engine.engine import Engine, open_engine
+from engine.engine import open_engine
 from engine.settings import Settings
+from tests.caching.other_process import OtherProcess, OwnProcess, other_process
 from tests.redis_server import RedisServer
 
 Result = TypeVar("Result")
 
 PLACES = ("harbour", "station", "library")
-engines = st.sampled_from((0, 1))
+engines = st.sampled_from((0, 1, 2))
 places = st.sampled_from(PLACES)
 prices = st.integers(10, 99)
 
@@ -41,7 +40,9 @@ prices = st.integers(10, 99)
 class World:
     """The engines and the servers behind them, on a loop that runs while it is asked to."""
 
-    def __init__(self, runner: asyncio.Runner, engines: list[Engine], redis: RedisServer) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, engines: list[OwnProcess | OtherProcess], redis: RedisServer
+    ) -> None:
         self.runner, self.engines, self.redis = runner, engines, redis
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -54,8 +55,9 @@ def world(make_settings: Callable[..., Settings], redis_server: RedisServer) -> 
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
 
-        async def begin() -> list[Engine]:
-            return [await stack.enter_async_context(open_engine(own)) for _ in range(2)]
+        async def begin() -> list[OwnProcess | OtherProcess]:
+            near = [OwnProcess(await stack.enter_async_context(open_engine(own))) for _ in range(2)]
+            return [*near, await stack.enter_async_context(other_process(own))]
 
         yield World(runner, runner.run(begin()), redis_server)
         runner.run(stack.aclose())
@@ -76,35 +78,34 @@ class Staleness(RuleBasedStateMachine):
 
     @rule(by=engines, place=places, price=prices)
     def put(self, by: int, place: str, price: int) -> None:
-        self.world.run(store(self.world.engines[by], place, price))
+        self.world.run(self.world.engines[by].store(place, text(place, price)))
         self.prices[place] = price
 
     @precondition(lambda self: self.prices)
     @rule(by=engines, data=st.data())
     def delete(self, by: int, data: st.DataObject) -> None:
         place = data.draw(st.sampled_from(sorted(self.prices)))
-        self.world.run(remove(self.world.engines[by], place))
+        self.world.run(self.world.engines[by].remove(place))
         del self.prices[place]
 
     @rule(of=engines, place=places)
     def ask(self, of: int, place: str) -> None:
-        seen = self.world.run(ask(self.world.engines[of], place))
+        seen = self.world.run(self.world.engines[of].ask(question(place)))
         assert seen <= self.texts()
 
-    @rule(of=engines, place=places, price=prices)
-    def ask_while_another_process_replaces(self, of: int, place: str, price: int) -> None:
+    @rule(of=engines, step=st.sampled_from((1, 2)), place=places, price=prices)
+    def ask_while_another_replaces(self, of: int, step: int, place: str, price: int) -> None:
+        asked, other = self.world.engines[of], self.world.engines[(of + step) % 3]
         allowed = self.texts()
 
         async def both() -> set[str]:
-            seen, _ = await asyncio.gather(
-                ask(self.world.engines[of], place), store(self.world.engines[1 - of], place, price)
-            )
+            seen, _ = await asyncio.gather(asked.ask(question(place)), other.store(place, text(place, price)))
             return seen
 
         seen = self.world.run(both())
         self.prices[place] = price
         assert seen <= allowed | self.texts()
-        assert self.world.run(ask(self.world.engines[of], place)) <= self.texts()
+        assert self.world.run(asked.ask(question(place))) <= self.texts()
 
     @precondition(lambda self: self.redis_runs)
     @rule()
@@ -129,7 +130,7 @@ class Staleness(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for place in self.prices:
-            self.world.run(remove(self.world.engines[0], place))
+            self.world.run(self.world.engines[0].remove(place))
         if not self.redis_runs:
             self.world.redis.start()
 
@@ -138,23 +139,8 @@ def text(place: str, price: int) -> str:
     return f"Entry to the {place} costs {price} euros."
 
 
-async def store(engine: Engine, place: str, price: int) -> None:
-    job = await engine.ingestion.submit([Upload(f"{place}.txt", text(place, price).encode())])
-    await engine.ingestion.wait(job.id)
-
-
-async def remove(engine: Engine, place: str) -> None:
-    listed = await engine.documents.list(DocumentQuery(DocumentFilter(text=place)))
-    await engine.documents.delete([document.id for document in listed.rows])
-
-
-async def ask(engine: Engine, place: str) -> set[str]:
-    """Texts of all sources of the answer; the cited ones are among them."""
-    answer = await engine.ask(f"How much is entry to the {place}?")
-    assert {citation.passage.text for citation in answer.citations} <= {
-        source.passage.text for source in answer.sources
-    }
-    return {source.passage.text for source in answer.sources}
+def question(place: str) -> str:
+    return f"How much is entry to the {place}?"
 
 
 def test_no_answer_is_ever_stale(world: World) -> None:
@@ -167,3 +153,15 @@ def test_no_answer_is_ever_stale(world: World) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_processes_that_are_asked_the_same_at_once_run_the_models_once(world: World) -> None:
+    world.run(world.engines[0].store("harbour", text("harbour", 10)))
+
+    async def both() -> list[str]:
+        asked = (world.engines[0], world.engines[2])
+        seen = await asyncio.gather(*(one.ask(question("harbour")) for one in asked))
+        assert seen[0] == seen[1] == {text("harbour", 10)}
+        return [name for one in asked for name in await one.models_run()]
+
+    assert sorted(world.run(both())) == ["model", "reranker"]
