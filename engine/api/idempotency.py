@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Idempotency:
 
     def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine = engine
-        self._pruned = 0.0
+        self._pruned = -math.inf  # never yet; the clock may begin at the machine's start
 
     async def once(
         self, request: Request, key: str | None, content: str, work: Callable[[], Awaitable[Response]]
