@@ -120,7 +120,38 @@ class Retriever:
         search: Search,
         entering: Callable[[str], None],
     ) -> Retrieval:
-        notice, served_by = "", "none"
+        found = await self._find(phrasings, scope, k, search, max(k, reranker.depth if reranker else 0))
+        candidates, notice, served_by = list(found.candidates), found.notice, "none"
+        if reranker is not None and candidates:
+            entering("reranking")
+            with stage("reranking"):
+                try:
+                    reranked = await rerank(phrasings[0], candidates, reranker)
+                    candidates, served_by = list(reranked.candidates), reranked.scores.served_by
+                    notice = " ".join(filter(None, (notice, reranked.scores.notice)))
+                except Unavailable as error:
+                    notice = f"Not reranked: {error.message}"
+        if search == "hybrid":
+            candidates = in_force_first(candidates)
+        candidates.sort(key=lambda c: -c.score)
+        return Retrieval(tuple(candidates), found.found, notice, reranker=served_by)
+
+    async def candidates(
+        self, question: str, *, filter: DocumentFilter = DocumentFilter(), k: int = 50, depth: int = 0
+    ) -> Retrieval:
+        """What the searches find, fused and not reranked; the best max(k, depth). Never cached.
+
+        Raises DatabaseUnavailable; without the embedder, the lexical search serves alone.
+        """
+        async with self._database.read() as db:
+            scope = await resolve_scope(db, filter)
+        return await self._find((normalise_question(question),), scope, k, "hybrid", max(k, depth))
+
+    async def _find(
+        self, phrasings: tuple[str, ...], scope: Scope, k: int, search: Search, kept: int
+    ) -> Retrieval:
+        """The best `kept` by the searches alone."""
+        notice = ""
         embeddings: list[Embedding | None] = [None] * len(phrasings)
         if search != "bm25":
             try:
@@ -136,28 +167,14 @@ class Retriever:
                     for phrasing, embedding in zip(phrasings, embeddings, strict=True)
                 ]
                 scores = _merge(found)
-                best = sorted(scores, key=lambda i: -scores[i][2])[
-                    : max(k, reranker.depth if reranker else 0)
-                ]
+                best = sorted(scores, key=lambda i: -scores[i][2])[:kept]
                 passages = await self._documents.load_passages(db, best)
-        candidates = [
+        candidates = (
             Candidate(passages[i], lexical=a, dense=b, fused=c, reranked=None, score=c)
             for i, (a, b, c) in ((i, scores[i]) for i in best)
             if i in passages
-        ]
-        if reranker is not None and candidates:
-            entering("reranking")
-            with stage("reranking"):
-                try:
-                    reranked = await rerank(phrasings[0], candidates, reranker)
-                    candidates, served_by = list(reranked.candidates), reranked.scores.served_by
-                    notice = " ".join(filter(None, (notice, reranked.scores.notice)))
-                except Unavailable as error:
-                    notice = f"Not reranked: {error.message}"
-        if search == "hybrid":
-            candidates = [c if c.passage.document_status == "active" else _held_back(c) for c in candidates]
-        candidates.sort(key=lambda c: -c.score)
-        return Retrieval(tuple(candidates), len(scores), notice, reranker=served_by)
+        )
+        return Retrieval(tuple(candidates), len(scores), notice)
 
     async def _search(
         self,
@@ -247,6 +264,12 @@ def _in_step(candidates: list[Candidate]) -> list[Candidate]:
         score = candidate.score if candidate.reranked is not None else score
         placed.append(replace(candidate, score=score))
     return placed
+
+
+def in_force_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates, best first, where those of documents not in force count less."""
+    held = (c if c.passage.document_status == "active" else _held_back(c) for c in candidates)
+    return sorted(held, key=lambda c: -c.score)
 
 
 def _held_back(candidate: Candidate) -> Candidate:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -218,4 +219,143 @@ turns = Table(
     _now("created_at"),
     UniqueConstraint("session_id", "position", name="turns_position"),
     CheckConstraint("vote in ('up', 'down')", name="turns_vote"),
+)
+
+# Sets of questions to measure rerankers by. own_corpus: its judgments are of `set_records`, which
+# are ingested as documents under the set's name as a tag.
+question_sets = Table(
+    "question_sets",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("own_corpus", Boolean, nullable=False, server_default=text("false")),
+    _now("created_at"),
+    Column("deleted_at", DateTime(timezone=True)),
+)
+Index(
+    "question_sets_name",
+    question_sets.c.name,
+    unique=True,
+    postgresql_where=question_sets.c.deleted_at.is_(None),
+)
+
+set_records = Table(
+    "set_records",
+    metadata,
+    Column("set_id", Integer, ForeignKey("question_sets.id", ondelete="CASCADE"), primary_key=True),
+    Column("record_id", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("file_name", Text, nullable=False),  # of the document that it becomes
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+set_questions = Table(
+    "set_questions",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("set_id", Integer, ForeignKey("question_sets.id", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),  # its id in files
+    Column("text", Text, nullable=False),
+    Column("answerable", Boolean, nullable=False),
+    Column("more", JSONB, nullable=False, server_default=text("'{}'")),  # what else its line held
+    Column("deleted_at", DateTime(timezone=True)),
+    UniqueConstraint("set_id", "key", name="set_questions_key"),
+)
+
+# By name and content, not by id: a judgment outlives its passage's being indexed again.
+judgments = Table(
+    "judgments",
+    metadata,
+    Column("question_id", Integer, ForeignKey("set_questions.id", ondelete="CASCADE"), primary_key=True),
+    Column("file_name", Text, primary_key=True),
+    Column("content_hash", Text, primary_key=True),  # of a passage; empty: the whole document
+    Column("gain", SmallInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+reranker_votes = Table(
+    "reranker_votes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _now("at"),
+    Column("question", Text, nullable=False),
+    Column("left_reranker", Text, nullable=False),
+    Column("right_reranker", Text, nullable=False),
+    Column("left_passages", ARRAY(Integer), nullable=False),
+    Column("right_passages", ARRAY(Integer), nullable=False),
+    Column("blind", Boolean, nullable=False),
+    Column("choice", Text, nullable=False),
+    CheckConstraint("choice in ('left', 'right', 'tie')", name="reranker_votes_choice"),
+)
+
+# worker, claimed_until: the process that works on it, as long as it says so again and again.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("set_id", Integer, ForeignKey("question_sets.id", ondelete="CASCADE"), nullable=False),
+    Column("rerankers", ARRAY(Text), nullable=False),
+    Column("settings", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("worker", UUID(as_uuid=True)),
+    Column("claimed_until", DateTime(timezone=True)),
+    _now("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("deleted_at", DateTime(timezone=True)),
+    CheckConstraint("status in ('running', 'cancelled', 'failed', 'done')", name="runs_status"),
+)
+
+run_results = Table(
+    "run_results",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("question_id", Integer, ForeignKey("set_questions.id", ondelete="CASCADE"), primary_key=True),
+    Column("reranker", Text, primary_key=True),
+    Column("ndcg", Float),
+    Column("mrr", Float),
+    Column("recall", Float),
+    Column("reachable", Float),
+    Column("confidence", Float, nullable=False),
+    Column("milliseconds", Float, nullable=False),
+    Column("cost_usd", Float),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("notice", Text, nullable=False),
+    Column("error", Text, nullable=False),
+)
+
+# Real questions that a challenger scored too, after they were answered.
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _now("at"),
+    Column("turn_id", BigInteger, ForeignKey("turns.id", ondelete="SET NULL"), index=True),
+    Column("question", Text, nullable=False),
+    Column("champion", Text, nullable=False),
+    Column("challenger", Text, nullable=False),
+    Column("same_first", Boolean),
+    Column("overlap", Float),
+    Column("kendall", Float),
+    Column("rbo", Float),
+    Column("citations_kept", Float),
+    Column("milliseconds", Float, nullable=False),
+    Column("cost_usd", Float),
+    Column("error", Text, nullable=False),
+    Column("dropped_before", Integer, nullable=False),
+    Index("challenges_pair", "champion", "challenger", "at"),
+)
+
+# What operators chose while Dossier runs, in the place of a setting.
+choices = Table(
+    "choices",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    _now("chosen_at"),
 )
