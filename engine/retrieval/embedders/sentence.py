@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.inference.bert import Bert, Floats
 from engine.retrieval.embedders.base import Embedding, TokenEmbeddings
-from engine.retrieval.embedders.bert import Bert, Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from engine.errors import ModelUnavailable, Unavailable
+from engine.inference.worker import WAITING_LIMIT, WINDOW
 from engine.retrieval.embedders.base import Embedding
-from engine.retrieval.embedders.worker import WAITING_LIMIT, WINDOW, Worker
+from engine.retrieval.embedders.worker import Worker
 
 pytestmark = pytest.mark.anyio
 

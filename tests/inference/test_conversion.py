@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ModelUnavailable
+from engine.inference.conversion import converted
 from engine.retrieval.embedders import EmbedderOptions
-from engine.retrieval.embedders.conversion import converted
 from engine.retrieval.embedders.e5 import load_e5
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _write(folder: Path) -> None:
