@@ -10,12 +10,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from pydantic_core import to_jsonable_python
-
+from engine.access.principal import SYSTEM, acting
 from engine.answering.model import MODES
 from engine.caching.caches import LAYERS
+from engine.cli_entrance import ENTRANCE_COMMANDS, add_entrance_commands, print_json
 from engine.doctor import Check, diagnose_alone
 from engine.documents.jobs import Job, Upload
 from engine.documents.model import DocumentFilter
@@ -90,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     cache = command("cache", "Tell what the cache layers hold, or empty them.")
     cache.add_argument("--clear", nargs="+", choices=LAYERS, metavar="LAYER", help=" ".join(LAYERS))
 
+    add_entrance_commands(command)
     command("doctor", "Try every part; say what is wrong and what to do. Status 1 if something failed.")
 
     command("features", "Tell what was asked for and what is running.")
@@ -100,7 +100,8 @@ async def _run(settings: Settings, options: argparse.Namespace) -> int:
     if options.command == "evaluate":
         return await _evaluate(settings, options)
     async with open_engine(settings) as engine:
-        return await _COMMANDS[options.command](engine, options)
+        with acting(SYSTEM):  # whoever has a shell here has the database too
+            return await _COMMANDS[options.command](engine, options)
 
 
 async def _ingest(engine: Engine, options: argparse.Namespace) -> int:
@@ -117,7 +118,7 @@ async def _ingest(engine: Engine, options: argparse.Namespace) -> int:
             print(line, file=sys.stderr)
             shown = line
     if options.json:
-        _print_json({"files": [asdict(file) for file in job.files]})
+        print_json({"files": [asdict(file) for file in job.files]})
     else:
         for file in job.files:
             print(f"{file.stage:10} {file.message or file.file_name} {file.hint}".rstrip())
@@ -148,9 +149,7 @@ async def _ask(engine: Engine, options: argparse.Namespace) -> int:
         options.question, filter=_filter(options), mode=options.mode, reranker=options.reranker
     )
     if options.json:
-        _print_json(
-            asdict(answer) | {"citations": [asdict(c) | {"quote": c.quote} for c in answer.citations]}
-        )
+        print_json(asdict(answer) | {"citations": [asdict(c) | {"quote": c.quote} for c in answer.citations]})
         return 0
     print(answer.text)
     for number, source in enumerate(answer.sources, start=1):
@@ -168,7 +167,7 @@ async def _search(engine: Engine, options: argparse.Namespace) -> int:
         options.question, k=options.k, filter=_filter(options), pipeline=options.pipeline
     )
     if options.json:
-        _print_json({"candidates": [asdict(candidate) for candidate in candidates]})
+        print_json({"candidates": [asdict(candidate) for candidate in candidates]})
         return 0
     for number, candidate in enumerate(candidates, start=1):
         passage = candidate.passage
@@ -182,7 +181,7 @@ async def _documents(engine: Engine, options: argparse.Namespace) -> int:
     query = DocumentQuery(DocumentFilter(text=options.text), offset=options.offset, limit=options.limit)
     found = await engine.documents.list(query)
     if options.json:
-        _print_json({"documents": [asdict(document) for document in found.rows], "total": found.total})
+        print_json({"documents": [asdict(document) for document in found.rows], "total": found.total})
         return 0
     for document in found.rows:
         print(f"{document.id:6}  {document.type:5}  {document.passage_count:6}  {document.metadata.title}")
@@ -198,7 +197,7 @@ async def _cache(engine: Engine, options: argparse.Namespace) -> int:
         told = [
             {"layer": action.subject, "done": action.done, "outcome": action.outcome} for action in cleared
         ]
-        _print_json({"cleared": told, "layers": [asdict(layer) for layer in layers]})
+        print_json({"cleared": told, "layers": [asdict(layer) for layer in layers]})
         return int(failed)
     for action in cleared:
         print(f"{action.subject}  {action.outcome}", file=sys.stderr)
@@ -218,7 +217,7 @@ async def _doctor(options: argparse.Namespace) -> int:
         checks = [Check("settings", "failed", error.message, "Correct them in the environment or in .env.")]
     failed = any(check.status == "failed" for check in checks)
     if options.json:
-        _print_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
+        print_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
         return int(failed)
     for check in checks:
         print(f"{check.status:8} {check.name:15} {check.seen}")
@@ -230,7 +229,7 @@ async def _doctor(options: argparse.Namespace) -> int:
 async def _features(engine: Engine, options: argparse.Namespace) -> int:
     features = await engine.features()
     if options.json:
-        _print_json({"features": [asdict(feature) for feature in features]})
+        print_json({"features": [asdict(feature) for feature in features]})
         return 0
     for feature in features:
         since = f"since {feature.since:%Y-%m-%d %H:%M} UTC"
@@ -249,7 +248,7 @@ async def _evaluate(settings: Settings, options: argparse.Namespace) -> int:
     names = [name for given in options.pipelines or () for name in given.split(",") if name]
     result = await evaluate(settings, read_collection(options.folder, options.limit), names or None, progress)
     if options.json:
-        _print_json(result.as_json())
+        print_json(result.as_json())
         return 0
     columns = ("ndcg@10", "mrr@10", "recall@50", "p50_ms", "p95_ms")
     print("| pipeline | " + " | ".join(columns) + " |\n| --- |" + " ---: |" * len(columns))
@@ -270,15 +269,12 @@ def _filter(options: argparse.Namespace) -> DocumentFilter:
     )
 
 
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(to_jsonable_python(value), ensure_ascii=False))
-
-
 _COMMANDS = {
     "cache": _cache,
     "ingest": _ingest,
     "ask": _ask,
     "search": _search,
     "documents": _documents,
+    **ENTRANCE_COMMANDS,
     "features": _features,
 }

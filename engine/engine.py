@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
+from engine.access.principal import SYSTEM, Access, acting
 from engine.answering.base import Exchange
 from engine.answering.evidence import ANSWER_THRESHOLD
 from engine.answering.extractive import QuotingAnswerer
@@ -31,7 +32,9 @@ from engine.observability.metrics import Metrics
 from engine.observability.traces import Traces
 from engine.observability.watch import watching
 from engine.opening import (
+    Entrance,
     open_database,
+    open_entrance,
     open_exporter,
     open_hot_copy,
     open_language_model,
@@ -67,6 +70,7 @@ class Engine:
     database, vectors: the pool and the vector index, for measuring and checks.
     operations: what operators do, recorded.
     metrics, traces: what was counted, and how the latest questions went.
+    access: who acts, and what they may do. entrance: accounts, keys, sign-ins.
     """
 
     def __init__(
@@ -87,12 +91,16 @@ class Engine:
         metrics: Metrics,
         traces: Traces,
         parts: Parts,
+        access: Access,
+        entrance: Entrance,
     ) -> None:
+        self.access = access
+        self.entrance = entrance
         self._parts = parts
         self.caches = caches
         self.metrics = metrics
         self.traces = traces
-        self.operations = Operations(database, caches)
+        self.operations = Operations(database, caches, access)
         self.settings = settings
         self.database = database
         self.documents = documents
@@ -229,19 +237,23 @@ class Engine:
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
         await self.sessions.purge(self.settings.delete_grace_seconds)
+        await self.entrance.sign_ins.prune()
         await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
 
     async def cache_report(self) -> list[LayerReport]:
-        """What each cache layer counted and holds."""
+        """What each cache layer counted and holds. Raises NotAllowed."""
+        self.access.require("operate")
         return await self.caches.report()
 
     async def diagnose(self) -> list[Check]:
-        """Every part tried, with what to do; takes some seconds. Raises nothing."""
+        """Every part tried, with what to do; takes some seconds. Raises NotAllowed."""
+        self.access.require("operate")
         return await diagnose(self._parts)
 
     async def features(self) -> list[Feature]:
-        """What was asked for and what is running."""
+        """What was asked for and what is running. Raises NotAllowed."""
+        self.access.require("operate")
         return await self._features.observe()
 
 
@@ -261,7 +273,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             url = await stack.enter_async_context(embedded_postgres(home / "postgres"))
         database = open_database(stack, settings, url, waited=metrics.pool_wait.observe)
         await migrate(database)
-
+        access = Access(settings.access_control)
         redis = await open_redis(stack, settings)
         embedder = await open_embedder(settings.embedder, embedder_options(settings, home))
         stack.push_async_callback(embedder.aclose)
@@ -276,7 +288,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
         parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
         rerankers = open_rerankers(stack, parts, metrics)
-        sessions = SessionStore(database, open_hot_copy(stack, settings, redis))
+        sessions = SessionStore(database, open_hot_copy(stack, settings, redis), access)
         ingestion = Ingestion(
             index,
             documents,
@@ -328,6 +340,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             metrics=metrics,
             traces=traces,
             parts=Parts(settings, database, embedder, rerankers, redis, pgbouncer, running=True),
+            access=access,
+            entrance=open_entrance(settings, database, access),
             features=Features(
                 settings,
                 database,
@@ -350,7 +364,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 redis=redis,
             )
         )
-        housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
+        with acting(SYSTEM):
+            housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
         stack.push_async_callback(_stop, housekeeping)
         yield engine
 

@@ -3,7 +3,9 @@
     DossierError                    base: a message for people, and what to do about it
     ├── BadInput                    what was given cannot be used; nothing was changed
     │   └── UnreadableFile          one file, named, with the reason
-    ├── NotFound                    no document, session or turn of that id
+    ├── NotFound                    no document, session or turn of that id, or none that you may see
+    ├── NotSignedIn                 access control, and nobody has signed in
+    ├── NotAllowed                  whoever acts may not do that
     ├── Cancelled                   the caller asked for work to stop
     └── Unavailable                 something that Dossier depends on does not answer
         ├── DatabaseUnavailable
@@ -49,6 +51,14 @@ class UnreadableFile(BadInput):
 
 class NotFound(DossierError):
     """Nothing has that id."""
+
+
+class NotSignedIn(DossierError):
+    """Nobody is signed in, or a sign-in or key has ended."""
+
+
+class NotAllowed(DossierError):
+    """Who acts may not do this."""
 
 
 class Cancelled(DossierError):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
+from engine.access.accounts import AccountStore
+from engine.access.keys import KeyStore
+from engine.access.passwords import Passwords
+from engine.access.principal import Access
+from engine.access.sign_ins import SignIns
 from engine.answering.base import Answerer
 from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
 from engine.chat.hot_copy import HotCopy
@@ -39,6 +45,25 @@ def open_database(
     )
     stack.push_async_callback(database.aclose)
     return database
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Who can come in, and how."""
+
+    accounts: AccountStore
+    keys: KeyStore
+    sign_ins: SignIns
+
+
+def open_entrance(settings: Settings, database: Database, access: Access) -> Entrance:
+    """Accounts and what they show to come in."""
+    passwords = Passwords()
+    sign_ins = SignIns(
+        database, passwords, seconds=settings.sign_in_seconds, provided_role=settings.provided_role
+    )
+    accounts = AccountStore(database, access, passwords, sign_ins.forget)
+    return Entrance(accounts, KeyStore(database, access, sign_ins.forget), sign_ins)
 
 
 def open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:

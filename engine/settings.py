@@ -131,10 +131,14 @@ class Settings(BaseSettings):
     )
     otlp_headers: SecretStr = Field(SecretStr(""), description="Its headers, as name=value,name=value")
 
-    # REST
-    api_key: SecretStr = Field(
-        SecretStr(""), description="Key that REST requests must bring; empty asks for none"
+    # who may do what
+    access_control: bool = Field(False, description="Ask who comes: accounts, roles, collections, REST keys")
+    sign_in_seconds: int = Field(43_200, ge=60, description="Life of a browser's sign-in")
+    provided_role: Literal["reader", "editor", "operator", "admin"] = Field(
+        "reader", description="Role of whoever first comes through an identity provider"
     )
+
+    # REST
     request_timeout_seconds: float = Field(60.0, gt=0, description="Longest REST request")
     max_requests_in_flight: int = Field(2_000, ge=1, description="REST requests at once, per process")
     rate_limit_enabled: bool = Field(False, description="Count REST requests by client address")

@@ -79,12 +79,13 @@ class Api:
 
     def _limited(self) -> Limits:
         if self._limits is None:
-            settings = self._engine().settings
+            engine = self._engine()
+            settings = engine.settings
             self._limits = Limits(
                 upload_bytes=settings.max_upload_bytes,
                 seconds=settings.request_timeout_seconds,
                 in_flight=settings.max_requests_in_flight,
-                key=settings.api_key.get_secret_value(),
+                who=engine.entrance.sign_ins.of_key if engine.access.on else None,
                 rate=RateLimit(settings.rate_limit_requests_per_minute)
                 if settings.rate_limit_enabled
                 else None,

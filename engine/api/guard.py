@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -16,8 +15,10 @@ from pydantic_core import to_json
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.access.principal import Principal, acting
 from engine.api.problems import BUSY, TIMED_OUT, TOO_LARGE, Problem, Refused, problem_of
 from engine.api.rates import RateLimit
+from engine.errors import NotSignedIn
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,6 @@ FOREIGN = Problem(
     "Pages of another site may not do this.",
     hint="Send no Origin header, or call from a page of this address.",
 )
-UNAUTHORISED = Problem(
-    401,
-    "unauthorised",
-    "A key is needed.",
-    hint="Send it as `Authorization: Bearer KEY`.",
-    headers=(("WWW-Authenticate", "Bearer"),),
-)
 MEDIA_TYPE = Problem(
     415,
     "media-type",
@@ -55,13 +49,13 @@ TOO_MANY = Problem(429, "too-many-requests", "Too many requests from this addres
 @dataclass(frozen=True, slots=True)
 class Limits:
     """upload_bytes: of a multipart body. seconds: for a request, its body's arrival not counted.
-    in_flight: requests at once. key: that a request must bring; empty asks for none.
+    in_flight: requests at once. who: of a key; None asks for none.
     rate: None where requests are not counted."""
 
     upload_bytes: int
     seconds: float
     in_flight: int
-    key: str = ""
+    who: Callable[[str], Awaitable[Principal]] | None = None
     rate: RateLimit | None = None
 
 
@@ -85,7 +79,7 @@ class Guard:
             if scope["path"] in OPEN_PATHS:
                 await self._app(scope, receive, answer.send)
                 return
-            await self._check(scope, headers, limits)
+            principal = await self._check(scope, headers, limits)
             if self._in_flight >= limits.in_flight:
                 raise Refused(BUSY)
         except Exception as error:
@@ -94,21 +88,22 @@ class Guard:
             return
         self._in_flight += 1
         try:
-            await self._run(scope, headers, receive, answer, limits)
+            with contextlib.nullcontext() if principal is None else acting(principal):
+                await self._run(scope, headers, receive, answer, limits)
         finally:
             self._in_flight -= 1
 
-    async def _check(self, scope: Scope, headers: Headers, limits: Limits) -> None:
-        """Raises Refused for a request that is refused before anything is read of it."""
+    async def _check(self, scope: Scope, headers: Headers, limits: Limits) -> Principal | None:
+        """Who sends it, where that is asked.
+
+        Raises Refused for a request that is refused before anything is read of it.
+        """
         if limits.rate is not None and (wait := await limits.rate.hit(scope.get("client"))):
             hint = f"Try again in {wait} seconds; see Retry-After."
             raise Refused(replace(TOO_MANY, retry_after=wait, hint=hint))
         if scope["method"] not in _SAFE and _foreign(headers):
             raise Refused(FOREIGN)
-        if limits.key:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not secrets.compare_digest(given.encode(), limits.key.encode()):
-                raise Refused(UNAUTHORISED)
+        principal = None if limits.who is None else await limits.who(_key(headers))
         length = headers.get("content-length", "")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         has_body = length != "0" and (length or "transfer-encoding" in headers)
@@ -116,6 +111,7 @@ class Guard:
             raise Refused(MEDIA_TYPE)
         if length.isascii() and length.isdigit() and int(length) > _largest(headers, limits):
             raise Refused(TOO_LARGE)
+        return principal
 
     async def _run(
         self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer, limits: Limits
@@ -262,6 +258,14 @@ def _told(error: Exception, request_id: str) -> Problem:
     if problem.status >= 500:
         log.error("Request %s failed", request_id, exc_info=error if problem.status == 500 else None)
     return problem
+
+
+def _key(headers: Headers) -> str:
+    """What a program shows to be let in. Raises NotSignedIn where that is nothing."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not given:
+        raise NotSignedIn("A key is needed.")
+    return given.strip()
 
 
 def _foreign(headers: Headers) -> bool:

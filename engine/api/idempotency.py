@@ -75,7 +75,9 @@ class Idempotency:
         """
         if key is None:
             return await work()
-        place = f"{request.method} {request.url.path} {key}"
+        # Another's answer is never given again.
+        who = self._engine().access.principal().id
+        place = f"{who} {request.method} {request.url.path} {key}"
         claim = _Claim(hashlib.sha256(place.encode()).hexdigest(), uuid4())
         earlier = await self._claim(claim, hashlib.sha256(content.encode()).hexdigest())
         if earlier is not None:

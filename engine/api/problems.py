@@ -17,7 +17,9 @@ from engine.errors import (
     DossierError,
     LanguageModelUnavailable,
     ModelUnavailable,
+    NotAllowed,
     NotFound,
+    NotSignedIn,
     Unavailable,
 )
 
@@ -92,6 +94,14 @@ TOO_LARGE = Problem(413, "too-large", "The request is too large.", headers=(("Co
 TIMED_OUT = Problem(
     504, "timeout", "This takes too long.", hint="Try again in a moment.", retry_after=RETRY_SECONDS
 )
+UNAUTHORISED = Problem(
+    401,
+    "unauthorised",
+    "A key is needed.",
+    hint="Send it as `Authorization: Bearer KEY`.",
+    headers=(("WWW-Authenticate", "Bearer"),),
+)
+FORBIDDEN = Problem(403, "not-allowed", "This key may not do that.")
 BUSY = Problem(503, "busy", "Too many requests are under way.", retry_after=1)
 FAULT = Problem(
     500, "fault", "Something went wrong here.", hint="The server's log has the details, by the request's id."
@@ -116,6 +126,10 @@ def problem_of(error: Exception) -> Problem:
             return replace(INVALID, detail=error.message, hint=error.hint)
         case NotFound():
             return replace(NOT_FOUND, detail=error.message, hint=error.hint)
+        case NotSignedIn():
+            return UNAUTHORISED
+        case NotAllowed():
+            return replace(FORBIDDEN, detail=error.message, hint=error.hint)
         case Cancelled():
             return Problem(409, "cancelled", "It was stopped.", error.message, error.hint)
         case ModelUnavailable():  # its message may name a folder

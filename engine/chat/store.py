@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from pydantic import TypeAdapter
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Row,
     and_,
     cast,
@@ -21,9 +22,11 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     update,
 )
 
+from engine.access.principal import OPEN, Access
 from engine.answering.model import Answer, Mode
 from engine.chat.export import as_markdown
 from engine.chat.hot_copy import HotCopy, NoHotCopy
@@ -45,13 +48,16 @@ _NEXT_VERSION = func.greatest(
 
 
 class SessionStore:
-    """Every method raises NotFound for a session or turn that is not there.
+    """Every method raises NotFound for a session or turn that is not there, or is another's.
 
     hot: the copy of the latest turns from which `turns` is served where it can be.
     """
 
-    def __init__(self, database: Database, hot: HotCopy | NoHotCopy | None = None) -> None:
+    def __init__(
+        self, database: Database, hot: HotCopy | NoHotCopy | None = None, access: Access = OPEN
+    ) -> None:
         self._database = database
+        self._access = access
         self.hot = hot or NoHotCopy()
 
     async def create(self, title: str = "") -> Session:
@@ -59,14 +65,14 @@ class SessionStore:
         async with self._database.write() as db:
             row = await db.execute(
                 insert(sessions)
-                .values(id=uuid4(), title=_title(title))
+                .values(id=uuid4(), title=_title(title), owner=self._access.require("read").id)
                 .returning(*sessions.c, literal(0).label("turn_count"))
             )
             return _session(row.one())
 
     async def get(self, session_id: UUID) -> Session:
         """One session."""
-        statement = select(*sessions.c, _TURNS).where(_living(session_id))
+        statement = select(*sessions.c, _TURNS).where(self._living(session_id))
         async with self._database.read() as db:
             row = (await db.execute(statement)).first()
         if row is None:
@@ -77,7 +83,7 @@ class SessionStore:
         self, search: str = "", limit: int = 50, offset: int = 0, *, empty_too: bool = False
     ) -> builtins.list[Session]:
         """Sessions with turns, the latest first; `search` looks into titles, questions and answers."""
-        statement = select(*sessions.c, _TURNS).where(sessions.c.deleted_at.is_(None))
+        statement = select(*sessions.c, _TURNS).where(self._own(), sessions.c.deleted_at.is_(None))
         if not empty_too:
             statement = statement.where(exists().where(turns.c.session_id == sessions.c.id))
         if search := normalise(search):
@@ -99,15 +105,17 @@ class SessionStore:
         """Give it another title. Raises BadInput for an empty one."""
         if not _title(title):
             raise BadInput("A session needs a title.")
-        await self._change(_living(session_id), title=_title(title))
+        await self._change(self._living(session_id), title=_title(title))
 
     async def delete(self, session_id: UUID) -> None:
         """Hide it; `restore` brings it back until it is purged."""
-        await self._change(_living(session_id), deleted_at=func.now(), version=_NEXT_VERSION)
+        await self._change(self._living(session_id), deleted_at=func.now(), version=_NEXT_VERSION)
 
     async def restore(self, session_id: UUID) -> None:
         """Undo `delete`."""
-        await self._change(sessions.c.id == session_id, deleted_at=None, version=_NEXT_VERSION)
+        await self._change(
+            and_(sessions.c.id == session_id, self._own()), deleted_at=None, version=_NEXT_VERSION
+        )
 
     async def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago than that."""
@@ -120,7 +128,7 @@ class SessionStore:
         """The turns in order; only the `latest` ones if given."""
         hot = self.hot.usable and latest != 0
         if hot:
-            present = select(sessions.c.version).where(_living(session_id))
+            present = select(sessions.c.version).where(self._living(session_id))
             async with self._database.read() as db:
                 version = (await db.execute(present)).scalar()
             if version is None:
@@ -132,7 +140,7 @@ class SessionStore:
         statement = (
             select(turns, sessions.c.version)
             .join(sessions, sessions.c.id == turns.c.session_id)
-            .where(_living(session_id))
+            .where(self._living(session_id))
             .order_by(turns.c.position.desc())
             .limit(latest)
         )
@@ -157,7 +165,9 @@ class SessionStore:
             # The session's row is the queue: two tabs that write at once get an order.
             row = (
                 await db.execute(
-                    select(sessions.c.title, sessions.c.version).where(_living(session_id)).with_for_update()
+                    select(sessions.c.title, sessions.c.version)
+                    .where(self._living(session_id))
+                    .with_for_update()
                 )
             ).first()
             if row is None:
@@ -212,7 +222,9 @@ class SessionStore:
             of = select(turns.c.session_id).where(turns.c.id == turn_id).scalar_subquery()
             session = (
                 await db.execute(
-                    select(sessions.c.id, sessions.c.version).where(sessions.c.id == of).with_for_update()
+                    select(sessions.c.id, sessions.c.version)
+                    .where(sessions.c.id == of, self._own())
+                    .with_for_update()
                 )
             ).first()
             changed = await db.execute(
@@ -237,9 +249,12 @@ class SessionStore:
             if not changed.rowcount:
                 raise _no_session()
 
+    def _own(self) -> ColumnElement[bool]:
+        """Sessions of whoever acts; all of them without access control."""
+        return sessions.c.owner == self._access.require("read").id if self._access.on else true()
 
-def _living(session_id: UUID) -> Any:
-    return and_(sessions.c.id == session_id, sessions.c.deleted_at.is_(None))
+    def _living(self, session_id: UUID) -> ColumnElement[bool]:
+        return and_(sessions.c.id == session_id, sessions.c.deleted_at.is_(None), self._own())
 
 
 def _no_session() -> NotFound:

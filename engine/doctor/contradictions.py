@@ -154,8 +154,8 @@ def _in_the_open(settings: Settings) -> Iterator[Problem]:
             f"Other machines reach {', '.join(open_to)}, and RATE_LIMIT_ENABLED is off.",
             "Set RATE_LIMIT_ENABLED=true, or listen on 127.0.0.1 behind a proxy that limits.",
         )
-    if not settings.api_key.get_secret_value():
+    if not settings.access_control:
         yield (
-            f"Other machines reach {', '.join(open_to)}, and API_KEY is empty: REST asks for none.",
-            "Set API_KEY, or let a proxy ask.",
+            f"Other machines reach {', '.join(open_to)}, and ACCESS_CONTROL is off: nobody is asked.",
+            "Set ACCESS_CONTROL=true, and add accounts and keys.",
         )

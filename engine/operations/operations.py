@@ -10,6 +10,7 @@ from typing import Literal
 
 from sqlalchemy import insert, select
 
+from engine.access.principal import OPEN, Access
 from engine.caching.caches import LAYERS, Caches, LayerReport
 from engine.documents.store import bump_generation
 from engine.errors import DatabaseUnavailable
@@ -35,9 +36,10 @@ class OperatorAction:
 
 
 class Operations:
-    """Every method that does something records it."""
+    """An operator's. Every method that does something records it."""
 
-    def __init__(self, database: Database, caches: Caches) -> None:
+    def __init__(self, database: Database, caches: Caches, access: Access = OPEN) -> None:
+        self._access = access
         self._database = database
         self._caches = caches
 
@@ -47,6 +49,7 @@ class Operations:
         L1 is emptied in this process; in others, what depends on the documents is no longer
         found either, since the corpus counts as changed.
         """
+        self._access.require("operate")
         held = {layer.name: layer for layer in await self._caches.report()}
         done = await self._caches.clear(layers)
         outcomes = {name: _outcome(held.get(name), done.get(name)) for name in dict.fromkeys(layers)}
@@ -64,6 +67,7 @@ class Operations:
 
     async def recent(self, limit: int = 50) -> list[OperatorAction]:
         """What was done last, the latest first. Raises DatabaseUnavailable."""
+        self._access.require("operate")
         columns = operator_actions.c
         statement = (
             select(columns.action, columns.subject, columns.done, columns.outcome, columns.via, columns.at)

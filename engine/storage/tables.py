@@ -194,6 +194,8 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("owner", Text, nullable=False, server_default="local"),
+    Column("share", Text, unique=True),
     Column("title", Text, nullable=False),
     # another one with every change of its turns, and never one that was there before
     Column("version", BigInteger, nullable=False, server_default="0"),
@@ -202,6 +204,7 @@ sessions = Table(
     Column("deleted_at", DateTime(timezone=True)),
 )
 Index("sessions_updated_at", sessions.c.updated_at)
+Index("sessions_owner", sessions.c.owner, sessions.c.updated_at)
 
 turns = Table(
     "turns",

@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx2 as httpx
 import pytest
 
+from engine.access.principal import SYSTEM, acting
 from engine.engine import Engine
 from engine.storage.embedded import embedded_postgres
 from tests.conftest import OpenEngine
@@ -208,13 +209,16 @@ async def test_what_takes_too_long_ends(open_test_engine: OpenEngine, language_m
         assert engine.database.pool_status().in_use == 0
 
 
-async def test_a_key_is_asked_for_where_one_is_set(open_test_engine: OpenEngine) -> None:
-    async with open_test_engine(api_key="sk-secret") as engine, serving(engine) as client:
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic sk-secret"}):
+async def test_with_access_control_a_key_is_asked_for(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine(access_control=True) as engine, serving(engine) as client:
+        with acting(SYSTEM):
+            await engine.entrance.accounts.add("program", "reader")
+            key = await engine.entrance.keys.create("program", "tests")
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {key}"}):
             refused = await client.get("/api/documents", headers=headers)
             problem(refused, 401, "unauthorised")
             assert refused.headers["www-authenticate"] == "Bearer"
-        allowed = await client.get("/api/documents", headers={"Authorization": "Bearer sk-secret"})
+        allowed = await client.get("/api/documents", headers={"Authorization": f"Bearer {key}"})
         assert allowed.status_code == 200
         assert (await client.get("/health")).status_code == 200
 

@@ -264,8 +264,8 @@ async def test_a_server_open_to_other_machines_without_key_and_limit_is_told(
         found = await check_settings(alone(make_settings(), running=True))
         address = f"0.0.0.0:{server.getsockname()[1]}"
         assert [one for one in found if address in one.seen and "RATE_LIMIT_ENABLED" in one.advice]
-        assert [one for one in found if address in one.seen and "API_KEY" in one.advice]
-        guarded = make_settings(rate_limit_enabled=True, api_key="k")
+        assert [one for one in found if address in one.seen and "ACCESS_CONTROL" in one.advice]
+        guarded = make_settings(rate_limit_enabled=True, access_control=True)
         assert [one.status for one in await check_settings(alone(guarded, running=True))] == ["ok"]
 
 

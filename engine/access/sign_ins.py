@@ -1,0 +1,173 @@
+"""Coming in: by password in a browser, through an identity provider, or with a REST key.
+
+What a browser or program brings is random and kept only as its hash. A principal is looked up
+again after some seconds: what an administrator takes away ends then at the latest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from cachetools import TTLCache
+from sqlalchemy import Row, case, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from engine.access.accounts import cleaned, principal_of
+from engine.access.passwords import Passwords
+from engine.access.principal import Principal, Role
+from engine.errors import NotSignedIn
+from engine.storage.account_tables import accounts, api_keys, sign_ins
+from engine.storage.database import Database
+
+KNOWN_SECONDS = 5.0
+KNOWN = 10_000
+FAILURES = 5  # then it is locked, each time for twice as long
+LOCK_SECONDS, LONGEST_LOCK_SECONDS = 30, 900
+
+_LOCKED = func.coalesce(accounts.c.locked_until > func.now(), False)
+WRONG = "This name and password do not go together, or there were too many tries."
+
+
+def hashed(token: str) -> str:
+    """What is kept of a random token; nothing can be guessed from it, so that it needs no salt."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class SignIns:
+    """seconds: life of a browser's sign-in. provided_role: of who comes first through a provider."""
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        *,
+        seconds: float,
+        provided_role: Role = "reader",
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._seconds = seconds
+        self._provided_role = provided_role
+        self._known: TTLCache[str, Principal] = TTLCache(KNOWN, KNOWN_SECONDS)
+
+    async def sign_in(self, name: str, password: str) -> str:
+        """A token for the browser to keep.
+
+        Raises NotSignedIn, which says the same, and takes as long, whether there is such an
+        account, whether it is locked or disabled, or only the password is wrong.
+        """
+        name = name.strip().casefold()
+        async with self._database.read() as db:
+            found = await db.execute(
+                select(accounts, (~_LOCKED).label("open")).where(accounts.c.name == name)
+            )
+            row = found.first()
+        right = await self._passwords.right(password, row.password if row else None)
+        token = secrets.token_urlsafe(32)
+        async with self._database.write() as db:
+            if row is None or not right or not row.open or row.disabled:
+                await db.execute(_failed(name))
+                failed = True
+            else:
+                failed = False
+                await db.execute(
+                    update(accounts)
+                    .where(accounts.c.id == row.id)
+                    .values(failures=0, locked_until=None, signed_in_at=func.now())
+                )
+                ends = func.now() + timedelta(seconds=self._seconds)
+                await db.execute(
+                    insert(sign_ins).values(token=hashed(token), account_id=row.id, expires_at=ends)
+                )
+        if failed:
+            raise NotSignedIn(WRONG, hint="Wait a little, and try again.")
+        return token
+
+    async def sign_out(self, token: str) -> None:
+        """End a browser's sign-in, in all its tabs."""
+        self._known.pop(f"browser {token}", None)
+        async with self._database.write() as db:
+            await db.execute(delete(sign_ins).where(sign_ins.c.token == hashed(token)))
+
+    async def of_browser(self, token: str) -> Principal:
+        """Who brings this token. Raises NotSignedIn."""
+        statement = (
+            select(accounts)
+            .join(sign_ins, sign_ins.c.account_id == accounts.c.id)
+            .where(sign_ins.c.token == hashed(token), sign_ins.c.expires_at > func.now())
+        )
+        return await self._looked_up(f"browser {token}", statement, principal_of)
+
+    async def of_key(self, key: str) -> Principal:
+        """Whose REST key this is. Raises NotSignedIn."""
+        ended = or_(api_keys.c.revoked_at.is_not(None), api_keys.c.expires_at <= func.now())
+        statement = (
+            select(accounts, api_keys.c.scopes, api_keys.c.id.label("key_id"))
+            .join(api_keys, api_keys.c.account_id == accounts.c.id)
+            .where(api_keys.c.token == hashed(key), func.coalesce(ended, False).is_(False))
+        )
+        return await self._looked_up(
+            f"key {key}",
+            statement,
+            lambda row: principal_of(row, scopes=frozenset(row.scopes), key_id=row.key_id),
+        )
+
+    async def of_subject(self, subject: str, name: str) -> Principal:
+        """Who an identity provider says it is; an account is made the first time. Raises NotSignedIn."""
+        if (known := self._known.get(f"subject {subject}")) is not None:
+            return known
+        statement = select(accounts).where(accounts.c.id == await self._account_of(subject, name))
+        return await self._looked_up(f"subject {subject}", statement, principal_of)
+
+    async def _account_of(self, subject: str, name: str) -> str:
+        name = cleaned(name) or "user"
+        mine = select(accounts.c.id).where(accounts.c.subject == subject)
+        async with self._database.write() as db:
+            for wanted in (name, f"{name[:80]}-{uuid4().hex[:8]}"):  # the name may be another's
+                if (known := (await db.execute(mine)).scalar()) is not None:
+                    return str(known)
+                await db.execute(
+                    insert(accounts)
+                    .values(id=uuid4().hex, name=wanted, subject=subject, role=self._provided_role)
+                    .on_conflict_do_nothing()
+                )
+            return str((await db.execute(mine)).scalar_one())
+
+    def forget(self) -> None:
+        """Look everyone up again: an account or a key has changed."""
+        self._known.clear()
+
+    async def prune(self) -> None:
+        """Remove sign-ins that have ended. Raises DatabaseUnavailable."""
+        async with self._database.write() as db:
+            await db.execute(delete(sign_ins).where(sign_ins.c.expires_at <= func.now()))
+
+    async def _looked_up(self, key: str, statement: Any, made: Callable[[Row[Any]], Principal]) -> Principal:
+        if (known := self._known.get(key)) is not None:
+            return known
+        async with self._database.read() as db:
+            row = (await db.execute(statement.where(accounts.c.disabled.is_(False)))).first()
+        if row is None:
+            raise NotSignedIn("Sign in first.", hint="The sign-in or the key may have ended.")
+        principal = self._known[key] = made(row)
+        return principal
+
+
+def _failed(name: str) -> Any:
+    """Counts a wrong try; one during a lock does not make it longer."""
+    failures = accounts.c.failures + 1
+    wait = func.least(
+        LONGEST_LOCK_SECONDS,
+        LOCK_SECONDS * func.power(2, func.greatest(0, func.least(20, failures - FAILURES))),
+    )
+    locked = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, wait)
+    return (
+        update(accounts)
+        .where(accounts.c.name == name, ~_LOCKED)
+        .values(failures=failures, locked_until=case((failures >= FAILURES, locked), else_=None))
+    )

@@ -1,0 +1,83 @@
+"""A session is its owner's; a guessed id leads nowhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.access.principal import acting
+from engine.engine import Engine
+from engine.errors import NotFound, NotSignedIn
+from tests.api.conftest import serving
+
+from .conftest import join, key_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_another_finds_nothing_by_its_id(guarded: Engine) -> None:
+    anna, ben = await join(guarded, "s-anna"), await join(guarded, "s-ben")
+    sessions = guarded.sessions
+    with acting(anna):
+        session = await sessions.create("Anna's merger plans")
+        answer = await guarded.ask("What is planned?", session_id=session.id)
+        turn = (await sessions.turns(session.id))[0]
+        assert turn.answer.question == answer.question
+    with acting(ben):
+        assert await sessions.list("merger", empty_too=True) == []
+        assert await sessions.turns(session.id) == []
+        for work in (
+            sessions.get(session.id),
+            sessions.rename(session.id, "Ben's"),
+            sessions.delete(session.id),
+            sessions.restore(session.id),
+            sessions.export(session.id),
+            sessions.vote(turn.id, "down"),
+            guarded.ask("And then?", session_id=session.id),
+        ):
+            with pytest.raises(NotFound):
+                await work
+    with acting(anna):
+        assert (await sessions.get(session.id)).title == "Anna's merger plans"
+        assert (await sessions.turns(session.id))[0].vote is None
+    with pytest.raises(NotSignedIn):
+        await sessions.get(session.id)
+
+
+async def test_over_rest_too_and_an_idempotency_key_is_ones_own(guarded: Engine) -> None:
+    await join(guarded, "r-anna"), await join(guarded, "r-ben")
+    async with serving(guarded) as client:
+        anna, ben = [
+            {"Authorization": f"Bearer {await key_of(guarded, name)}", "Idempotency-Key": "one"}
+            for name in ("r-anna", "r-ben")
+        ]
+        made = await client.post("/api/chat/sessions", json={"title": "Secret"}, headers=anna)
+        other = await client.post("/api/chat/sessions", json={"title": "Secret"}, headers=ben)
+        assert made.json()["id"] != other.json()["id"]
+        address = made.headers["location"]
+        assert (await client.get(address, headers=anna)).status_code == 200
+        for path in (address, f"{address}/history"):
+            assert (await client.get(path, headers=ben)).status_code == 404
+        assert (await client.delete(address, headers=ben)).status_code == 404
+        asked = await client.post(f"{address}/messages", json={"question": "What?"}, headers=ben)
+        assert asked.status_code == 404
+        asked = await client.post(
+            "/api/ask", json={"question": "What?", "session_id": made.json()["id"]}, headers=ben
+        )
+        assert asked.status_code == 404
+        assert (await client.get("/api/chat/sessions", headers=anna)).json()["sessions"][0][
+            "title"
+        ] == "Secret"
+
+
+async def test_what_a_role_or_scope_may_not_is_refused(guarded: Engine) -> None:
+    await join(guarded, "q-reader"), await join(guarded, "q-operator", "operator")
+    async with serving(guarded) as client:
+        reader, operator = [
+            {"Authorization": f"Bearer {await key_of(guarded, name, 'read', 'operate')}"}
+            for name in ("q-reader", "q-operator")
+        ]
+        refused = await client.get("/features", headers=reader)
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:dossier:problem:not-allowed")
+        assert (await client.get("/features", headers=operator)).status_code == 200
+        assert (await client.get("/features")).status_code == 401
+        assert (await client.get("/ready")).status_code == 200
