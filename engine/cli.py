@@ -15,6 +15,7 @@ from engine.access.principal import SYSTEM, acting
 from engine.answering.model import MODES
 from engine.caching.caches import LAYERS
 from engine.cli_entrance import ENTRANCE_COMMANDS, add_entrance_commands, print_json
+from engine.cli_recovery import RECOVERY_COMMANDS, add_recovery_commands, progress
 from engine.doctor import Check, diagnose_alone
 from engine.documents.jobs import Job, Upload
 from engine.documents.model import DocumentFilter
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False))
         print(f"{error.message}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("Stopped.", file=sys.stderr)
         return 130
 
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("--clear", nargs="+", choices=LAYERS, metavar="LAYER", help=" ".join(LAYERS))
 
     add_entrance_commands(command)
+    add_recovery_commands(command)
     command("doctor", "Try every part; say what is wrong and what to do. Status 1 if something failed.")
 
     command("features", "Tell what was asked for and what is running.")
@@ -97,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(settings: Settings, options: argparse.Namespace) -> int:
-    if options.command == "evaluate":
-        return await _evaluate(settings, options)
+    if options.command in _ALONE:
+        return await _ALONE[options.command](settings, options)
     async with open_engine(settings) as engine:
         with acting(SYSTEM):  # whoever has a shell here has the database too
             return await _COMMANDS[options.command](engine, options)
@@ -242,9 +244,6 @@ async def _evaluate(settings: Settings, options: argparse.Namespace) -> int:
     from engine.evaluation.collection import read_collection
     from engine.evaluation.evaluate import evaluate
 
-    def progress(what: str, done: int, total: int) -> None:
-        print(f"\r{what}: {done}/{total}   ", end="" if done < total else "\n", file=sys.stderr, flush=True)
-
     names = [name for given in options.pipelines or () for name in given.split(",") if name]
     result = await evaluate(settings, read_collection(options.folder, options.limit), names or None, progress)
     if options.json:
@@ -269,6 +268,8 @@ def _filter(options: argparse.Namespace) -> DocumentFilter:
     )
 
 
+# Those that open what they need themselves, instead of an engine.
+_ALONE = RECOVERY_COMMANDS | {"evaluate": _evaluate}
 _COMMANDS = {
     "cache": _cache,
     "ingest": _ingest,

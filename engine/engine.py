@@ -53,7 +53,6 @@ from engine.retrieval.retriever import SEARCHES, Retriever
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings, load_settings
 from engine.storage.database import Database
-from engine.storage.embedded import embedded_postgres
 from engine.storage.migrate import migrate
 from engine.storage.pgbouncer import PgBouncerConsole
 
@@ -268,10 +267,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         home = settings.dossier_home.expanduser()
         metrics = Metrics()
         traces = Traces([metrics, *open_exporter(stack, settings)])
-        url = settings.database_url
-        if not url:
-            url = await stack.enter_async_context(embedded_postgres(home / "postgres"))
-        database = open_database(stack, settings, url, waited=metrics.pool_wait.observe)
+        database = await open_database(stack, settings, waited=metrics.pool_wait.observe)
         await migrate(database)
         access = Access(settings.access_control)
         redis = await open_redis(stack, settings)

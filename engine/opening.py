@@ -23,16 +23,21 @@ from engine.reranking.base import Reranker
 from engine.retrieval.vector import SERVER_SETTINGS
 from engine.settings import Settings
 from engine.storage.database import Database
+from engine.storage.embedded import embedded_postgres
 from engine.storage.redis import RedisClient
 
 
-def open_database(
-    stack: AsyncExitStack,
-    settings: Settings,
-    url: str,
-    waited: Callable[[float], None] = lambda _: None,
+async def open_database(
+    stack: AsyncExitStack, settings: Settings, waited: Callable[[float], None] = lambda _: None
 ) -> Database:
-    """The pool; nothing connects before it is used. waited: see Database."""
+    """The pool, on the embedded server where no other is given. waited: see Database.
+
+    Nothing connects before it is used. Raises DatabaseUnavailable where there is no embedded server.
+    """
+    url = settings.database_url
+    if not url:
+        folder = settings.dossier_home.expanduser() / "postgres"
+        url = await stack.enter_async_context(embedded_postgres(folder))
     database = Database(
         url,
         schema=settings.database_schema,

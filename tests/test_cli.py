@@ -102,6 +102,21 @@ def test_cache_layers_are_told_and_emptied(run: Run) -> None:
     assert run("cache", "--clear", "L9").returncode == 2
 
 
+def test_a_backup_is_made_checked_and_put_back_into_no_place_that_is_taken(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "b.dossier"
+    made = parsed(run("backup", str(file), "--json"))["backup"]
+    assert made["tables"]["documents"]["rows"] == 2
+    assert parsed(run("restore", str(file), "--check", "--json"))["backup"] == made
+    taken = run("restore", str(file))
+    assert taken.returncode == 1
+    assert "--replace command_line" in taken.stderr
+    file.write_bytes(file.read_bytes()[:-100])
+    cut = run("restore", str(file), "--check")
+    assert (cut.returncode, cut.stdout) == (1, "")
+    assert "not whole" in cut.stderr
+    assert "Traceback" not in taken.stderr + cut.stderr
+
+
 def test_evaluate_reports_every_pipeline_and_leaves_the_corpus_alone(run: Run, tmp_path: Path) -> None:
     facts = ["The gate closes at nine.", "Bread is baked at five.", "The library opens at ten."]
     questions = ["When does the gate close?", "When is bread baked?", "When does the library open?"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 
 import engine
+from engine.version import VERSION
 
 from .conftest import ROOT
 
@@ -39,3 +41,8 @@ def test_every_promise_about_failures_names_a_test_that_is_there() -> None:
         assert tests, named
         for path in tests:
             assert (ROOT / path).is_file(), path
+
+
+def test_the_version_is_told_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION

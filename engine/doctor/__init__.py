@@ -26,7 +26,6 @@ from engine.retrieval.embedders.base import Embedder
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings
 from engine.storage.database import Database
-from engine.storage.embedded import embedded_postgres
 from engine.storage.pgbouncer import PgBouncerConsole
 
 __all__ = ["Check", "Parts", "diagnose", "diagnose_alone"]
@@ -58,10 +57,7 @@ async def diagnose_alone(settings: Settings) -> list[Check]:
         rerankers: dict[str, Reranker | None] = {}
         home = settings.dossier_home.expanduser()
         try:
-            url = settings.database_url or await stack.enter_async_context(
-                embedded_postgres(home / "postgres")
-            )
-            database = open_database(stack, settings, url)
+            database = await open_database(stack, settings)
         except (DossierError, OSError) as error:
             missing["database"] = _told(error, "The embedded database does not start")
         try:
