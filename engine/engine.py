@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
@@ -26,9 +24,12 @@ from engine.documents.ingestion import Ingestion
 from engine.documents.model import DocumentFilter, Passage
 from engine.documents.page_images import PageImage, render_page
 from engine.documents.store import DocumentStore
-from engine.errors import BadInput, DossierError
+from engine.errors import BadInput
 from engine.features import Feature, Features
+from engine.housekeeping import keeping_house
+from engine.observability.history import WINDOWS, History
 from engine.observability.metrics import Metrics
+from engine.observability.series import Recorded
 from engine.observability.traces import Traces
 from engine.observability.watch import watching
 from engine.opening import (
@@ -41,6 +42,7 @@ from engine.opening import (
     open_redis,
     open_rerankers,
 )
+from engine.operations.drain import Drain
 from engine.operations.operations import Operations
 from engine.options import cache_options, embedder_options, parsing_limits, reranker_options
 from engine.reranking import RerankerParts
@@ -56,10 +58,6 @@ from engine.storage.database import Database
 from engine.storage.migrate import migrate
 from engine.storage.pgbouncer import PgBouncerConsole
 
-log = logging.getLogger(__name__)
-
-HOUSEKEEPING_SECONDS = 600.0
-
 
 class Engine:
     """Dossier without a face. Made by `open_engine`; every part is safe to use from many tasks.
@@ -67,8 +65,8 @@ class Engine:
     documents: listing, reading and editing documents. ingestion: taking files in.
     sessions: conversations and their turns.
     database, vectors: the pool and the vector index, for measuring and checks.
-    operations: what operators do, recorded.
-    metrics, traces: what was counted, and how the latest questions went.
+    operations: what operators do, recorded. drain: whether anything new is taken.
+    metrics, history, traces: what is counted, what was, and how the latest questions went.
     access: who acts, and what they may do. entrance: accounts, keys, sign-ins.
     """
 
@@ -92,6 +90,7 @@ class Engine:
         parts: Parts,
         access: Access,
         entrance: Entrance,
+        drain: Drain,
     ) -> None:
         self.access = access
         self.entrance = entrance
@@ -99,7 +98,8 @@ class Engine:
         self.caches = caches
         self.metrics = metrics
         self.traces = traces
-        self.operations = Operations(database, caches, access)
+        self.operations = Operations(database, caches, drain, access)
+        self.drain = drain
         self.settings = settings
         self.database = database
         self.documents = documents
@@ -111,6 +111,7 @@ class Engine:
         self._index = index
         self.vectors = vectors
         self._features = features
+        self.history: History
 
     def stream(
         self,
@@ -130,8 +131,9 @@ class Engine:
         asks_again: id of the session's turn whose question this is; the new one knows it.
         history: what was said before, oldest first, where no session holds it.
         Closing the iterator stops the work; with a session, what was written is kept.
-        Raises BadInput, NotFound (the session), DatabaseUnavailable.
+        Raises BadInput, NotFound (the session), DatabaseUnavailable; Draining.
         """
+        self.drain.check()
         return self._asker.stream(
             question,
             session_id=session_id,
@@ -245,6 +247,11 @@ class Engine:
         self.access.require("operate")
         return await self.caches.report()
 
+    async def measured(self, window: str) -> Recorded:
+        """What all processes measured: see WINDOWS for how far back, and History. Raises NotAllowed."""
+        self.access.require("operate")
+        return await self.history.read(WINDOWS[window])
+
     async def diagnose(self) -> list[Check]:
         """Every part tried, with what to do; takes some seconds. Raises NotAllowed."""
         self.access.require("operate")
@@ -285,12 +292,14 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
         rerankers = open_rerankers(stack, parts, metrics)
         sessions = SessionStore(database, open_hot_copy(stack, settings, redis), access)
+        drain = Drain()
         ingestion = Ingestion(
             index,
             documents,
             embedder,
             limits=parsing_limits(settings),
             concurrency=settings.ingest_concurrency,
+            admit=drain.check,
         )
         stack.push_async_callback(ingestion.aclose)
 
@@ -335,6 +344,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             caches=caches,
             metrics=metrics,
             traces=traces,
+            drain=drain,
             parts=Parts(settings, database, embedder, rerankers, redis, pgbouncer, running=True),
             access=access,
             entrance=open_entrance(settings, database, access),
@@ -349,7 +359,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 token_vectors=embedder.token_dimension > 0,
             ),
         )
-        await stack.enter_async_context(
+        engine.history = await stack.enter_async_context(
             watching(
                 metrics,
                 database=database,
@@ -361,28 +371,5 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             )
         )
         with acting(SYSTEM):
-            housekeeping = asyncio.create_task(_keep_house(engine), name="housekeeping")
-        stack.push_async_callback(_stop, housekeeping)
+            await stack.enter_async_context(keeping_house(engine))
         yield engine
-
-
-async def _keep_house(engine: Engine) -> None:
-    """Embed what another embedder left behind; purge what was deleted long enough ago."""
-    with contextlib.suppress(DossierError):
-        async with engine.database.read() as db:
-            missing = await engine.vectors.documents_missing(db)
-        if missing:
-            log.info("%d documents are embedded anew; until then words alone find them.", len(missing))
-            await engine.ingestion.reindex(missing)
-    while True:
-        try:
-            await engine.purge()
-        except DossierError as error:
-            log.warning("Purging is put off: %s", error)
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

@@ -10,6 +10,7 @@
     └── Unavailable                 something that Dossier depends on does not answer
         ├── DatabaseUnavailable
         ├── RedisUnavailable        never reaches a user: Redis is always optional
+        ├── Draining                this process is being taken out of service
         ├── ModelUnavailable        a local model cannot be loaded
         └── LanguageModelUnavailable
 
@@ -75,6 +76,10 @@ class DatabaseUnavailable(Unavailable):
 
 class RedisUnavailable(Unavailable):
     """Redis does not answer, or refuses; whoever asked it takes the other way."""
+
+
+class Draining(Unavailable):
+    """This process takes nothing new: it is being taken out of service."""
 
 
 class ModelUnavailable(Unavailable):

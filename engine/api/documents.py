@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, UploadFile
+from fastapi import APIRouter, File, Path, Query, UploadFile
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +25,7 @@ from engine.engine import Engine
 from engine.errors import NotFound
 
 DocumentId = Annotated[Id, Path()]
+Files = Annotated[list[UploadFile], File(min_length=1, max_length=1000)]
 Words = Annotated[list[Word], Query(max_length=50)]
 
 
@@ -125,9 +126,7 @@ def document_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> A
         return as_json(await engine().documents.statistics())
 
     @router.post("/documents", response_model=JobShape, status_code=202, summary="Take files in")
-    async def upload(
-        request: Request, files: list[UploadFile], idempotency_key: IdempotencyKey = None
-    ) -> Response:
+    async def upload(request: Request, files: Files, idempotency_key: IdempotencyKey = None) -> Response:
         """Returns a job at once; follow it at its Location. All files together up to MAX_UPLOAD_BYTES."""
 
         async def work() -> Response:

@@ -15,6 +15,7 @@ from engine.errors import (
     Cancelled,
     DatabaseUnavailable,
     DossierError,
+    Draining,
     LanguageModelUnavailable,
     ModelUnavailable,
     NotAllowed,
@@ -134,7 +135,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem(409, "cancelled", "It was stopped.", error.message, error.hint)
         case ModelUnavailable():  # its message may name a folder
             return _unavailable("A model that this needs cannot be used.", "The server's log says why.")
-        case DatabaseUnavailable():
+        case DatabaseUnavailable() | Draining():
             return _unavailable(error.message, error.hint)
         case LanguageModelUnavailable():
             return _unavailable("The language model does not answer.", "Try again in a moment.")

@@ -94,8 +94,12 @@ async def _readiness(engine: Engine) -> Readiness:
             dependencies.append(
                 Dependency("features", "degraded", "unknown", "They cannot be asked in time.")
             )
-    if getattr(engine, "draining", False):
-        return Readiness("not ready", "It is about to stop.", tuple(dependencies))
+    if engine.drain.since is not None:
+        return Readiness(
+            "not ready",
+            "It is draining: it finishes what it has, and takes nothing new.",
+            tuple(dependencies),
+        )
     if database.state == "down":
         return Readiness("not ready", database.why, tuple(dependencies))
     if any(dependency.state != "ok" for dependency in dependencies):

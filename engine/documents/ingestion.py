@@ -54,6 +54,8 @@ class Ingestion:
 
     A document appears, or changes, in one transaction at the very end: whatever stops the
     work before leaves nothing behind.
+
+    admit: raises where no new files are taken.
     """
 
     def __init__(
@@ -64,16 +66,22 @@ class Ingestion:
         *,
         limits: ParsingLimits,
         concurrency: int,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self._index = index
         self._store = store
         self._embedder = embedder
         self._limits = limits
+        self._admit = admit
         self._slots = asyncio.Semaphore(concurrency)
         self._jobs: dict[UUID, _Running] = {}
 
     async def submit(self, files: Sequence[Upload]) -> Job:
-        """Start ingesting; returns at once. Follow it with `job`, or `wait` for its end."""
+        """Start ingesting; returns at once. Follow it with `job`, or `wait` for its end.
+
+        Raises what `admit` raises.
+        """
+        self._admit()
 
         def work(position: int, report: Report) -> Awaitable[FileProgress]:
             return self._ingest(files[position], report)

@@ -108,6 +108,11 @@ class Metrics:
             buckets=LAGS,
             registry=registry,
         )
+        self.loop_busy = Counter(
+            "dossier_event_loop_busy_seconds",
+            "Processor time of the event loop's thread; at 1 a second it can do no more.",
+            registry=registry,
+        )
         ProcessCollector(registry=registry)
         for kind in (*_children(DossierError), "fault"):  # a rate needs its zero
             self.errors.labels(kind)

@@ -14,6 +14,8 @@ from engine.access.principal import OPEN, Access
 from engine.caching.caches import LAYERS, Caches, LayerReport
 from engine.documents.store import bump_generation
 from engine.errors import DatabaseUnavailable
+from engine.observability.process import process_name
+from engine.operations.drain import Drain
 from engine.storage.database import Database
 from engine.storage.tables import operator_actions
 
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Via = Literal["operations page", "command line", "program"]
 CLEAR_CACHE = "clear cache layer"
+DRAIN, SERVE = "drain", "serve again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,11 @@ class OperatorAction:
 class Operations:
     """An operator's. Every method that does something records it."""
 
-    def __init__(self, database: Database, caches: Caches, access: Access = OPEN) -> None:
+    def __init__(self, database: Database, caches: Caches, drain: Drain, access: Access = OPEN) -> None:
         self._access = access
         self._database = database
         self._caches = caches
+        self._drain = drain
 
     async def clear_cache(self, layers: Sequence[str] = LAYERS, via: Via = "program") -> list[OperatorAction]:
         """Empty cache layers by name, each an action of its own. Raises BadInput for a wrong name.
@@ -64,6 +68,19 @@ class Operations:
             await self._record(OperatorAction(CLEAR_CACHE, name, done.get(name, False), outcome, via))
             for name, outcome in outcomes.items()
         ]
+
+    async def drain(self, via: Via = "program") -> OperatorAction:
+        """Take no new questions and files in this process; what is under way is finished."""
+        self._access.require("operate")
+        self._drain.begin()
+        outcome = "It takes nothing new, and finishes what it has."
+        return await self._record(OperatorAction(DRAIN, process_name(), True, outcome, via))
+
+    async def serve(self, via: Via = "program") -> OperatorAction:
+        """Take new questions and files again."""
+        self._access.require("operate")
+        self._drain.end()
+        return await self._record(OperatorAction(SERVE, process_name(), True, "It takes all again.", via))
 
     async def recent(self, limit: int = 50) -> list[OperatorAction]:
         """What was done last, the latest first. Raises DatabaseUnavailable."""

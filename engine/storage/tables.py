@@ -190,6 +190,17 @@ operator_actions = Table(
     Column("via", Text, nullable=False),
 )
 
+# Metrics over time: a row is what one run of a process measured in `seconds` from `at` on.
+metrics_history = Table(
+    "metrics_history",
+    metadata,
+    Column("seconds", Integer, primary_key=True, autoincrement=False),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("run", UUID(as_uuid=True), primary_key=True),
+    Column("process", Text, nullable=False),
+    Column("measured", JSONB, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,

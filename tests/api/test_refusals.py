@@ -252,12 +252,12 @@ async def test_what_runs_with_less_than_was_asked_for_is_ready_and_says_so(
 
 
 async def test_one_that_is_about_to_stop_is_not_ready(quoting: Engine, client: httpx.AsyncClient) -> None:
-    quoting.draining = True  # type: ignore[attr-defined]
+    quoting.drain.begin()
     try:
         assert (await client.get("/ready")).status_code == 503
         assert (await client.get("/health")).status_code == 200
     finally:
-        quoting.draining = False  # type: ignore[attr-defined]
+        quoting.drain.end()
 
 
 async def test_a_fault_is_told_without_its_inside(
