@@ -250,12 +250,22 @@ async def _evaluate(settings: Settings, options: argparse.Namespace) -> int:
         print_json(result.as_json())
         return 0
     columns = ("ndcg@10", "mrr@10", "recall@50", "p50_ms", "p95_ms")
-    print("| pipeline | " + " | ".join(columns) + " |\n| --- |" + " ---: |" * len(columns))
+    print("| pipeline | " + " | ".join(columns) + " | 95 % interval of ndcg@10 |")
+    print("| --- |" + " ---: |" * (len(columns) + 1))
     for name, figures in result.pipelines.items():
-        print(f"| {name} | " + " | ".join(f"{figures[column]}" for column in columns) + " |")
-    for name, value in result.as_json().items():
-        if name != "pipelines":
-            print(f"{name}: {value}")
+        interval = f"{result.ndcg[name].low:.4f} to {result.ndcg[name].high:.4f}"
+        print(f"| {name} | " + " | ".join(f"{figures[column]}" for column in columns) + f" | {interval} |")
+    for pair in result.comparisons:
+        chance = f"p = {pair.p_value:.4f}" if pair.p_value >= 0.0001 else "p < 0.0001"
+        print(
+            f"{pair.a} against {pair.b}: {pair.difference:+.4f} ndcg@10, {chance},"
+            f" better for {pair.wins} queries, worse for {pair.losses}, alike for {pair.ties}"
+        )
+    if result.answer_recall is not None:
+        print(f"answer_recall: {result.answer_recall}")
+    if result.abstain_auroc is not None:
+        singles = ", ".join(f"{name} {value}" for name, value in result.abstain_singles.items())
+        print(f"abstain_auroc: {result.abstain_auroc} (single scores: {singles})")
     return 0
 
 

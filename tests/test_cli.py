@@ -139,8 +139,16 @@ def test_evaluate_reports_every_pipeline_and_leaves_the_corpus_alone(run: Run, t
     for figures in report["pipelines"].values():
         assert figures.keys() >= {"ndcg@10", "mrr@10", "recall@50", "p50_ms", "p95_ms"}
         assert figures["ndcg@10"] == 1.0
+    assert report["ndcg@10"]["hybrid+built-in"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    compared = {pair["a"]: pair for pair in report["comparisons"]}
+    assert list(compared) == ["bm25", "dense", "hybrid+built-in"]
+    assert compared["hybrid+built-in"] == {
+        "a": "hybrid+built-in", "b": "hybrid", "difference": 0.0, "p_value": 1.0,
+        "wins": 0, "losses": 0, "ties": 3,
+    }  # fmt: skip
     assert report["answer_recall"] == 1.0
     assert report["abstain_auroc"] == 1.0
+    assert report["abstain_singles"].keys() == {"bm25", "dense", "reranked"}
     assert parsed(run("documents", "--json"))["total"] == 2
 
 
