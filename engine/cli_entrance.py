@@ -1,4 +1,4 @@
-"""Commands about who can come in: accounts and REST keys."""
+"""Commands about who can come in: accounts, REST keys and collections."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ def add_entrance_commands(command: Callable[[str, str], argparse.ArgumentParser]
         "--scope", action="append", choices=PERMISSIONS, help="may be given again; default read"
     )
     keys.add_argument("--days", type=float, default=90, help="until it ends (default 90); 0 is never")
+
+    collections = command("collections", "Make collections of documents, and say who reads them.")
+    collections.add_argument(
+        "action",
+        choices=("create", "list", "join", "leave", "open", "close", "move", "remove"),
+        nargs="?",
+        default="list",
+    )
+    collections.add_argument("subject", nargs="?", default="", metavar="NAME|ID")
+    collections.add_argument("others", nargs="*", metavar="ACCOUNT|DOCUMENT", help="who or what")
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -90,11 +100,10 @@ async def _keys(engine: Engine, options: argparse.Namespace) -> int:
             print("This is shown once. Keep it where secrets are kept.", file=sys.stderr)
         return 0
     if options.action == "revoke":
-        if not (options.subject.isascii() and options.subject.isdigit()):
-            raise BadInput("A key is revoked by its number.", hint="`keys list` shows them.")
-        await keys.revoke(int(options.subject))
+        number = _number(options.subject, "A key")
+        await keys.revoke(number)
         if options.json:
-            print_json({"revoked": int(options.subject)})
+            print_json({"revoked": number})
         return 0
     found = await keys.list()
     if options.json:
@@ -106,6 +115,44 @@ async def _keys(engine: Engine, options: argparse.Namespace) -> int:
     return 0
 
 
+async def _collections(engine: Engine, options: argparse.Namespace) -> int:
+    collections = engine.entrance.collections
+    if options.action == "create":
+        await collections.create(options.subject)
+    elif options.action != "list":
+        chosen = _number(options.subject, "A collection")
+        match options.action:
+            case "join":
+                for account in options.others:
+                    await collections.add_member(chosen, account)
+            case "leave":
+                for account in options.others:
+                    await collections.remove_member(chosen, account)
+            case "move":
+                ids = [_number(one, "A document") for one in options.others]
+                await engine.documents.move(ids, chosen)
+            case "remove":
+                await collections.delete(chosen)
+            case _:
+                await collections.open_to_everyone(chosen, options.action == "open")
+    found = await collections.list()
+    if options.json:
+        print_json({"collections": [asdict(collection) for collection in found]})
+        return 0
+    for collection in found:
+        readers = "everyone" if collection.everyone else ", ".join(collection.members) or "nobody"
+        print(f"{collection.id:5}  {collection.name:30}  {collection.documents:6} documents  {readers}")
+    return 0
+
+
+def _number(given: str, what: str) -> int:
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
+        raise BadInput(
+            f"{what} is named by its number, not by “{given}”.", hint="Its list shows the numbers."
+        )
+    return int(given)
+
+
 def _password(options: argparse.Namespace) -> str:
     if options.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
@@ -115,4 +162,8 @@ def _password(options: argparse.Namespace) -> str:
     return given
 
 
-ENTRANCE_COMMANDS: Mapping[str, Command] = {"accounts": _accounts, "keys": _keys}
+ENTRANCE_COMMANDS: Mapping[str, Command] = {
+    "accounts": _accounts,
+    "keys": _keys,
+    "collections": _collections,
+}

@@ -273,22 +273,22 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
     async with AsyncExitStack() as stack:
         home = settings.dossier_home.expanduser()
         metrics = Metrics()
-        traces = Traces([metrics, *open_exporter(stack, settings)])
+        access = Access(settings.access_control)
+        traces = Traces([metrics, *open_exporter(stack, settings)], access)
         database = await open_database(stack, settings, waited=metrics.pool_wait.observe)
         await migrate(database)
-        access = Access(settings.access_control)
         redis = await open_redis(stack, settings)
         embedder = await open_embedder(settings.embedder, embedder_options(settings, home))
         stack.push_async_callback(embedder.aclose)
         vectors = VectorIndex(embedder.name, embedder.dimension)
         await vectors.prepare(database)
 
-        documents = DocumentStore(database)
-        index = DocumentIndex(database, vectors)
+        documents = DocumentStore(database, access)
+        index = DocumentIndex(database, vectors, access)
         caches = Caches(cache_options(settings), database, redis)
         stack.push_async_callback(caches.aclose)
-        retriever = Retriever(database, documents, vectors, embedder, caches)
-        tokens = PassageTokens(database, vectors, embedder) if embedder.token_dimension else None
+        retriever = Retriever(database, documents, vectors, embedder, caches, access)
+        tokens = PassageTokens(database, vectors, embedder, access) if embedder.token_dimension else None
         parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
         rerankers = open_rerankers(stack, parts, metrics)
         sessions = SessionStore(database, open_hot_copy(stack, settings, redis), access)
@@ -300,6 +300,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             limits=parsing_limits(settings),
             concurrency=settings.ingest_concurrency,
             admit=drain.check,
+            access=access,
         )
         stack.push_async_callback(ingestion.aclose)
 

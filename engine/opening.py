@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from engine.access.accounts import AccountStore
+from engine.access.collections import CollectionStore
 from engine.access.keys import KeyStore
 from engine.access.passwords import Passwords
 from engine.access.principal import Access
@@ -59,6 +60,7 @@ class Entrance:
     accounts: AccountStore
     keys: KeyStore
     sign_ins: SignIns
+    collections: CollectionStore
 
 
 def open_entrance(settings: Settings, database: Database, access: Access) -> Entrance:
@@ -68,7 +70,8 @@ def open_entrance(settings: Settings, database: Database, access: Access) -> Ent
         database, passwords, seconds=settings.sign_in_seconds, provided_role=settings.provided_role
     )
     accounts = AccountStore(database, access, passwords, sign_ins.forget)
-    return Entrance(accounts, KeyStore(database, access, sign_ins.forget), sign_ins)
+    keys = KeyStore(database, access, sign_ins.forget)
+    return Entrance(accounts, keys, sign_ins, CollectionStore(database, access))
 
 
 def open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 
 from engine.access.accounts import account_id
 from engine.access.principal import PERMISSIONS, Access, Permission
-from engine.access.sign_ins import hashed
+from engine.access.tokens import hashed
 from engine.errors import BadInput, NotFound
 from engine.storage.account_tables import accounts, api_keys
 from engine.storage.database import Database

@@ -6,7 +6,6 @@ again after some seconds: what an administrator takes away ends then at the late
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from engine.access.accounts import cleaned, principal_of
 from engine.access.passwords import Passwords
 from engine.access.principal import Principal, Role
+from engine.access.tokens import hashed
 from engine.errors import NotSignedIn
 from engine.storage.account_tables import accounts, api_keys, sign_ins
 from engine.storage.database import Database
@@ -31,11 +31,6 @@ LOCK_SECONDS, LONGEST_LOCK_SECONDS = 30, 900
 
 _LOCKED = func.coalesce(accounts.c.locked_until > func.now(), False)
 WRONG = "This name and password do not go together, or there were too many tries."
-
-
-def hashed(token: str) -> str:
-    """What is kept of a random token; nothing can be guessed from it, so that it needs no salt."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 class SignIns:

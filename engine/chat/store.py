@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import secrets
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,8 +28,10 @@ from sqlalchemy import (
 )
 
 from engine.access.principal import OPEN, Access
+from engine.access.tokens import hashed
 from engine.answering.model import Answer, Mode
 from engine.chat.export import as_markdown
+from engine.chat.hidden import without_hidden
 from engine.chat.hot_copy import HotCopy, NoHotCopy
 from engine.chat.model import Session, Turn, Vote
 from engine.documents.model import DocumentFilter
@@ -125,10 +128,46 @@ class SessionStore:
             return int(gone.rowcount)
 
     async def turns(self, session_id: UUID, latest: int | None = None) -> builtins.list[Turn]:
-        """The turns in order; only the `latest` ones if given."""
+        """The turns in order; only the `latest` ones if given.
+
+        Answers made of documents that whoever acts may no longer read are left empty.
+        """
+        found = await self._turns(self._living(session_id), session_id, latest)
+        return await without_hidden(self._database, self._access, found)
+
+    async def share(self, session_id: UUID) -> str:
+        """A new link's token: whoever has it, and may come in, reads the session. An older link ends."""
+        token = secrets.token_urlsafe(24)
+        await self._change(self._living(session_id), share=hashed(token))
+        return token
+
+    async def unshare(self, session_id: UUID) -> None:
+        """End the link."""
+        await self._change(self._living(session_id), share=None)
+
+    async def is_shared(self, session_id: UUID) -> bool:
+        """Whether there is a link to it."""
+        statement = select(sessions.c.share.is_not(None)).where(self._living(session_id))
+        async with self._database.read() as db:
+            return bool((await db.execute(statement)).scalar())
+
+    async def shared(self, token: str) -> tuple[Session, builtins.list[Turn]]:
+        """What a link leads to, to be read only: answers made of what the reader may not read are empty."""
+        self._access.require("read")
+        linked = and_(sessions.c.share == hashed(token), sessions.c.deleted_at.is_(None))
+        async with self._database.read() as db:
+            row = (await db.execute(select(*sessions.c, _TURNS).where(linked))).first()
+        if row is None:
+            raise NotFound("This link leads to no chat.", hint="It may have been ended by who gave it.")
+        found = await self._turns(linked, row.id, None)
+        return _session(row), await without_hidden(self._database, self._access, found, another=True)
+
+    async def _turns(
+        self, living: ColumnElement[bool], session_id: UUID, latest: int | None
+    ) -> builtins.list[Turn]:
         hot = self.hot.usable and latest != 0
         if hot:
-            present = select(sessions.c.version).where(self._living(session_id))
+            present = select(sessions.c.version).where(living)
             async with self._database.read() as db:
                 version = (await db.execute(present)).scalar()
             if version is None:
@@ -140,7 +179,7 @@ class SessionStore:
         statement = (
             select(turns, sessions.c.version)
             .join(sessions, sessions.c.id == turns.c.session_id)
-            .where(self._living(session_id))
+            .where(living)
             .order_by(turns.c.position.desc())
             .limit(latest)
         )

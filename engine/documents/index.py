@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.collections import DEFAULT, check_collection
+from engine.access.principal import OPEN, Access
 from engine.documents.model import Metadata, PassageDraft
 from engine.documents.queries import OutlineEntry
 from engine.documents.store import bump_generation
@@ -49,29 +51,41 @@ class PreparedDocument:
     metadata: Metadata
     passages: Sequence[IndexedPassage]
     outline: Sequence[OutlineEntry] = ()
+    collection_id: int = DEFAULT
 
 
 class DocumentIndex:
     """The one writer of documents, passages, postings and vectors."""
 
-    def __init__(self, database: Database, vectors: VectorIndex) -> None:
+    def __init__(self, database: Database, vectors: VectorIndex, access: Access = OPEN) -> None:
         self._database = database
+        self._access = access
         self._vectors = vectors
 
-    async def find_unchanged(self, file_name: str, content_hash: str) -> int | None:
-        """The id of the document that already holds this content, whatever its name."""
+    async def check_collection(self, collection_id: int) -> None:
+        """Raises NotFound for a collection that is not there, or not for whoever acts."""
+        async with self._database.read() as db:
+            await check_collection(db, self._access, collection_id)
+
+    async def find_unchanged(self, file_name: str, content_hash: str, collection_id: int) -> int | None:
+        """The id of the collection's document that already holds this content, whatever its name."""
         statement = (
             select(documents.c.id)
-            .where(documents.c.content_hash == content_hash, documents.c.deleted_at.is_(None))
+            .where(
+                documents.c.content_hash == content_hash,
+                documents.c.collection_id == collection_id,
+                documents.c.deleted_at.is_(None),
+            )
             .order_by((documents.c.file_name == file_name).desc(), documents.c.id)
         )
         async with self._database.read() as db:
             return (await db.execute(statement)).scalars().first()
 
-    async def edited_title(self, file_name: str) -> str | None:
+    async def edited_title(self, file_name: str, collection_id: int) -> str | None:
         """The title that a person gave to the document of that file name, if any did."""
         statement = select(documents.c.title).where(
             documents.c.file_name == file_name,
+            documents.c.collection_id == collection_id,
             documents.c.deleted_at.is_(None),
             documents.c.edited.contains(["title"]),
         )
@@ -87,12 +101,15 @@ class DocumentIndex:
         async with self._database.write() as db:
             await db.execute(text("SET LOCAL statement_timeout = 0"))
             await db.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": prepared.file_name}
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, :collection))"),
+                {"name": prepared.file_name, "collection": prepared.collection_id},
             )
             before = (
                 await db.execute(
                     select(documents).where(
-                        documents.c.file_name == prepared.file_name, documents.c.deleted_at.is_(None)
+                        documents.c.file_name == prepared.file_name,
+                        documents.c.collection_id == prepared.collection_id,
+                        documents.c.deleted_at.is_(None),
                     )
                 )
             ).first()
@@ -123,6 +140,7 @@ class DocumentIndex:
                 db, document_id, [(i, p.terms) for i, p in zip(ids, prepared.passages, strict=True)]
             )
             await bump_generation(db, term_count=terms)
+            await db.execute(update(documents).where(documents.c.id == document_id).values(term_count=terms))
         return document_id, "done" if before is None or again else "replaced"
 
     async def purge(self, older_than_seconds: float) -> int:
@@ -157,6 +175,7 @@ class DocumentIndex:
             insert(documents)
             .values(
                 file_name=prepared.file_name,
+                collection_id=prepared.collection_id,
                 version=1,
                 **_described(prepared),
                 **_metadata(prepared.metadata, edited=()),

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from engine.access.collections import DEFAULT
+from engine.access.principal import OPEN, Access
 from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
 from engine.documents.jobs import FileProgress, FileStage, Job, Upload
 from engine.documents.metadata import guess_metadata
@@ -41,6 +43,7 @@ SplitDocument = tuple[str, str, Sequence[PassageDraft]]  # file name, title, pas
 @dataclass(slots=True)
 class _Running:
     job_id: UUID
+    owner: str
     created_at: datetime
     files: list[FileProgress]
     task: asyncio.Task[None] | None = None
@@ -67,7 +70,9 @@ class Ingestion:
         limits: ParsingLimits,
         concurrency: int,
         admit: Callable[[], None] = lambda: None,
+        access: Access = OPEN,
     ) -> None:
+        self._access = access
         self._index = index
         self._store = store
         self._embedder = embedder
@@ -76,26 +81,31 @@ class Ingestion:
         self._slots = asyncio.Semaphore(concurrency)
         self._jobs: dict[UUID, _Running] = {}
 
-    async def submit(self, files: Sequence[Upload]) -> Job:
+    async def submit(self, files: Sequence[Upload], *, collection_id: int = DEFAULT) -> Job:
         """Start ingesting; returns at once. Follow it with `job`, or `wait` for its end.
 
-        Raises what `admit` raises.
+        Raises NotAllowed, NotFound (the collection), and what `admit` raises.
         """
         self._admit()
+        self._access.require("edit")
+        if self._access.on or collection_id != DEFAULT:
+            await self._index.check_collection(collection_id)
 
         def work(position: int, report: Report) -> Awaitable[FileProgress]:
-            return self._ingest(files[position], report)
+            return self._ingest(files[position], report, collection_id)
 
         return self._start([file.file_name for file in files], work)
 
     async def reindex(self, document_ids: Sequence[int]) -> Job:
         """Read, split and embed stored documents anew, from the files they were made of."""
+        self._access.require("edit")
         chosen = [await self._store.get(document_id) for document_id in document_ids]
 
         async def work(position: int, report: Report) -> FileProgress:
             document = chosen[position]
             content = await self._store.file(document.id)
-            return await self._ingest(Upload(document.file_name, content), report, again=True)
+            upload = Upload(document.file_name, content)
+            return await self._ingest(upload, report, document.collection_id, again=True)
 
         return self._start([document.file_name for document in chosen], work)
 
@@ -104,11 +114,11 @@ class Ingestion:
         return self._find(job_id).snapshot()
 
     async def jobs(self) -> list[Job]:
-        """The jobs that are kept, the latest first."""
-        return self.snapshots()
+        """One's own jobs that are kept, the latest first."""
+        return [running.snapshot() for running in reversed(self._jobs.values()) if self._own(running)]
 
     def snapshots(self) -> list[Job]:
-        """As `jobs`, for callers that do not wait."""
+        """Everybody's, to be counted."""
         return [running.snapshot() for running in reversed(self._jobs.values())]
 
     async def cancel(self, job_id: UUID) -> None:
@@ -134,14 +144,19 @@ class Ingestion:
             await asyncio.wait(tasks)
 
     def _find(self, job_id: UUID) -> _Running:
-        if job_id not in self._jobs:
+        if job_id not in self._jobs or not self._own(self._jobs[job_id]):
             raise NotFound(
                 "There is no such upload any more.", hint="The documents list shows what was stored."
             )
         return self._jobs[job_id]
 
+    def _own(self, running: _Running) -> bool:
+        principal = self._access.restricted()
+        return principal is None or running.owner == principal.id
+
     def _start(self, names: list[str], work: Callable[[int, Report], Awaitable[FileProgress]]) -> Job:
-        running = _Running(uuid4(), datetime.now(UTC), [FileProgress(name) for name in names])
+        owner = self._access.principal().id
+        running = _Running(uuid4(), owner, datetime.now(UTC), [FileProgress(name) for name in names])
         self._jobs[running.job_id] = running
         for old in [job.job_id for job in self._jobs.values() if job.snapshot().finished][:-KEPT_JOBS]:
             del self._jobs[old]
@@ -189,12 +204,17 @@ class Ingestion:
                 for file in running.files
             ]
 
-    async def _ingest(self, upload: Upload, report: Report, *, again: bool = False) -> FileProgress:
+    async def _ingest(
+        self, upload: Upload, report: Report, collection_id: int, *, again: bool = False
+    ) -> FileProgress:
         file_name = check_name(upload.file_name)
         report("parsing", 0, 0)
         content = await self._read(upload.content, file_name)
         content_hash = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
-        if not again and (known := await self._index.find_unchanged(file_name, content_hash)) is not None:
+        known = None
+        if not again:
+            known = await self._index.find_unchanged(file_name, content_hash, collection_id)
+        if known is not None:
             document = await self._store.get(known)
             same_name = document.file_name == file_name
             message = "" if same_name else f"Its content is already here as “{document.file_name}”."
@@ -205,7 +225,7 @@ class Ingestion:
             raise UnreadableFile(file_name, "empty", "it holds no text.")
         metadata = await asyncio.to_thread(guess_metadata, parsed, file_name)
         outline = await asyncio.to_thread(outline_of, parsed, drafts)
-        title = await self._index.edited_title(file_name) or metadata.title
+        title = await self._index.edited_title(file_name, collection_id) or metadata.title
         passages = await self._embed(drafts, title, metadata.language, report)
         report("storing", len(drafts), len(drafts))
         document_id, outcome = await self._index.store(
@@ -218,6 +238,7 @@ class Ingestion:
                 metadata=metadata,
                 passages=passages,
                 outline=outline,
+                collection_id=collection_id,
             ),
             again=again,
         )

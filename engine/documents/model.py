@@ -101,6 +101,7 @@ class Document:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+    collection_id: int = 1
 
     @property
     def in_force(self) -> bool:

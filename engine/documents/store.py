@@ -7,37 +7,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, func, select, text, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.collections import check_collection
+from engine.access.principal import OPEN, Access
 from engine.documents.model import STATUSES, Document, Metadata, Passage, Status
 from engine.documents.paging import SORTS, Position, beyond, ordering
 from engine.documents.queries import Change, DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
+from engine.documents.rows import METADATA, document_of, passage_of, select_passages
 from engine.errors import BadInput, NotFound
-from engine.retrieval.scope import conditions, search_form
+from engine.retrieval.scope import conditions, readable, search_form
 from engine.storage.database import Database
 from engine.storage.tables import corpus, documents, file_chunks, headings, passages
 from engine.text.normalisation import normalise
 
 _MANY = 100_000  # ids of one bulk change
 
-_METADATA = (
-    "title",
-    "language",
-    "status",
-    "published_on",
-    "effective_on",
-    "expires_on",
-    "superseded_by",
-    "tags",
-)
-_PASSAGE_COLUMNS = (
-    passages,
-    documents.c.title,
-    documents.c.type,
-    documents.c.status,
-    documents.c.version,
-)
 # Only a newer version's passages need be looked through, by the index on their document.
 _CHANGED_PASSAGES = text("""
     SELECT given.id, documents.id IS NULL AS gone
@@ -54,14 +40,18 @@ _CHANGED_PASSAGES = text("""
 
 
 class DocumentStore:
-    """Documents and their passages, without deleted ones unless said otherwise."""
+    """Documents and their passages, without deleted ones unless said otherwise.
 
-    def __init__(self, database: Database) -> None:
+    What whoever acts may not read is not there for them. Raises NotAllowed for changes by readers.
+    """
+
+    def __init__(self, database: Database, access: Access = OPEN) -> None:
         self._database = database
+        self._access = access
 
     async def list(self, query: DocumentQuery) -> DocumentList:
         """One page of documents and how many match in all."""
-        where = conditions(query.filter)
+        where = conditions(query.filter, self._access)
         async with self._database.read() as db:
             rows = await db.execute(
                 select(documents)
@@ -70,7 +60,7 @@ class DocumentStore:
                 .offset(query.offset)
                 .limit(query.limit)
             )
-            found = tuple(_document(row) for row in rows)
+            found = tuple(document_of(row) for row in rows)
             total = (await db.execute(select(func.count()).select_from(documents).where(where))).scalar_one()
         return DocumentList(found, total)
 
@@ -83,7 +73,7 @@ class DocumentStore:
         """
         statement = (
             select(documents, SORTS[query.sort].label("sort_key"))
-            .where(conditions(query.filter), beyond(query, position))
+            .where(conditions(query.filter, self._access), beyond(query, position))
             .order_by(*ordering(query))
             .limit(query.limit + 1)
         )
@@ -91,11 +81,11 @@ class DocumentStore:
             rows = (await db.execute(statement)).all()
         found = rows[: query.limit]
         following = Position(found[-1].sort_key, found[-1].id) if len(rows) > len(found) else None
-        return tuple(map(_document, found)), following
+        return tuple(map(document_of, found)), following
 
     async def count(self) -> int:
         """How many documents there are."""
-        living = documents.c.deleted_at.is_(None)
+        living = self._living()
         async with self._database.read() as db:
             return int(
                 (await db.execute(select(func.count()).select_from(documents).where(living))).scalar_one()
@@ -108,42 +98,43 @@ class DocumentStore:
 
     async def _get(self, db: AsyncConnection, document_id: int) -> Document:
         row = (
-            await db.execute(
-                select(documents).where(documents.c.id == document_id, documents.c.deleted_at.is_(None))
-            )
+            await db.execute(select(documents).where(documents.c.id == document_id, self._living()))
         ).first()
         if row is None:
             raise NotFound(f"There is no document {document_id}.", hint="It may have been deleted.")
-        return _document(row)
+        return document_of(row)
 
     async def passages(self, document_id: int, offset: int = 0, limit: int = 50) -> tuple[Passage, ...]:
         """Passages in reading order."""
         statement = (
-            _select_passages()
-            .where(passages.c.document_id == document_id)
+            select_passages()
+            .where(passages.c.document_id == document_id, readable(self._access))
             .order_by(passages.c.position)
             .offset(offset)
             .limit(limit)
         )
         async with self._database.read() as db:
-            return tuple(_passage(row) for row in await db.execute(statement))
+            return tuple(passage_of(row) for row in await db.execute(statement))
 
     async def neighbours(self, passage_id: int, around: int = 1) -> tuple[Passage, ...]:
         """A passage with `around` passages on either side, in reading order; empty if it is gone."""
         here = select(passages.c.document_id, passages.c.position).where(passages.c.id == passage_id).cte()
         statement = (
-            _select_passages()
+            select_passages()
             .join(here, here.c.document_id == passages.c.document_id)
-            .where(passages.c.position.between(here.c.position - around, here.c.position + around))
+            .where(
+                passages.c.position.between(here.c.position - around, here.c.position + around),
+                readable(self._access),
+            )
             .order_by(passages.c.position)
         )
         async with self._database.read() as db:
-            return tuple(_passage(row) for row in await db.execute(statement))
+            return tuple(passage_of(row) for row in await db.execute(statement))
 
     async def load_passages(self, db: AsyncConnection, ids: Sequence[int]) -> dict[int, Passage]:
         """Passages by id; those whose document is gone or deleted are left out."""
-        statement = _select_passages().where(passages.c.id.in_(ids), documents.c.deleted_at.is_(None))
-        return {row.id: _passage(row) for row in await db.execute(statement)}
+        statement = select_passages().where(passages.c.id.in_(ids), self._living())
+        return {row.id: passage_of(row) for row in await db.execute(statement)}
 
     async def changed_passages(self, given: Iterable[Passage]) -> dict[int, Change]:
         """Which passages, by id, are no longer as given: their document is gone, or says something else.
@@ -165,7 +156,8 @@ class DocumentStore:
         """The headings in reading order, each with the position of the passage it stands in."""
         statement = (
             select(headings.c.heading, headings.c.level, headings.c.position, headings.c.page)
-            .where(headings.c.document_id == document_id)
+            .join(documents, documents.c.id == headings.c.document_id)
+            .where(headings.c.document_id == document_id, readable(self._access))
             .order_by(headings.c.number)
         )
         async with self._database.read() as db:
@@ -173,6 +165,7 @@ class DocumentStore:
 
     async def update(self, document_id: int, metadata: Metadata) -> Document:
         """Set what a person may edit. Raises NotFound, or BadInput that names the field."""
+        self._access.require("edit")
         title = normalise(metadata.title)
         if not title:
             raise BadInput("A document needs a title.")
@@ -190,7 +183,7 @@ class DocumentStore:
             if metadata.superseded_by is not None:
                 await self._get(db, metadata.superseded_by)
             before = asdict(document.metadata) | {"tags": [*document.metadata.tags]}
-            changed = {name: given[name] for name in _METADATA if given[name] != before[name]}
+            changed = {name: given[name] for name in METADATA if given[name] != before[name]}
             if not changed:
                 return document
             row = await db.execute(
@@ -205,7 +198,7 @@ class DocumentStore:
                 .returning(documents)
             )
             await bump_generation(db)
-            return _document(row.one())
+            return document_of(row.one())
 
     async def update_many(
         self,
@@ -216,13 +209,14 @@ class DocumentStore:
         status: Status | None = None,
     ) -> int:
         """Change tags or status of several documents at once; returns how many there were."""
+        self._access.require("edit")
         if status is not None and status not in STATUSES:
             raise BadInput(f"“{status}” is no status.", hint=f"Choose one of: {', '.join(STATUSES)}.")
         add, remove = clean_tags(add_tags), set(clean_tags(remove_tags))
         async with self._database.write() as db:
             rows = await db.execute(
                 select(documents.c.id, documents.c.tags, documents.c.edited)
-                .where(documents.c.id.in_(ids[:_MANY]), documents.c.deleted_at.is_(None))
+                .where(documents.c.id.in_(ids[:_MANY]), self._living())
                 .order_by(documents.c.id)
                 .with_for_update()
             )
@@ -233,17 +227,18 @@ class DocumentStore:
                     values["tags"] = [t for t in dict.fromkeys([*tags, *add]) if t not in remove]
                 if status:
                     values["status"] = status
-                values["edited"] = sorted({*edited, *(values.keys() & set(_METADATA))})
+                values["edited"] = sorted({*edited, *(values.keys() & set(METADATA))})
                 await db.execute(update(documents).where(documents.c.id == document_id).values(**values))
             await bump_generation(db)
             return len(found)
 
     async def delete(self, ids: Sequence[int]) -> int:
         """Hide documents from every list and search; `restore` brings them back for a while."""
+        self._access.require("edit")
         async with self._database.write() as db:
             changed = await db.execute(
                 update(documents)
-                .where(documents.c.id.in_(ids[:_MANY]), documents.c.deleted_at.is_(None))
+                .where(documents.c.id.in_(ids[:_MANY]), self._living())
                 .values(deleted_at=func.now())
             )
             await bump_generation(db)
@@ -251,20 +246,54 @@ class DocumentStore:
 
     async def restore(self, ids: Sequence[int]) -> int:
         """Undo `delete`. One whose file has been ingested again since stays deleted."""
+        self._access.require("edit")
         again = documents.alias()
-        taken = exists().where(again.c.file_name == documents.c.file_name, again.c.deleted_at.is_(None))
+        taken = exists().where(
+            again.c.collection_id == documents.c.collection_id,
+            again.c.file_name == documents.c.file_name,
+            again.c.deleted_at.is_(None),
+        )
         async with self._database.write() as db:
             changed = await db.execute(
                 update(documents)
-                .where(documents.c.id.in_(ids[:_MANY]), documents.c.deleted_at.is_not(None), ~taken)
+                .where(
+                    documents.c.id.in_(ids[:_MANY]),
+                    documents.c.deleted_at.is_not(None),
+                    readable(self._access),
+                    ~taken,
+                )
                 .values(deleted_at=None)
+            )
+            await bump_generation(db)
+            return int(changed.rowcount)
+
+    async def move(self, ids: Sequence[int], collection_id: int) -> int:
+        """Put documents into another collection; returns how many. Raises NotFound, BadInput."""
+        self._access.require("edit")
+        async with self._database.write() as db:
+            await check_collection(db, self._access, collection_id)
+            moving = and_(documents.c.id.in_(ids[:_MANY]), self._living())
+            there = documents.alias()
+            taken = exists().where(
+                there.c.collection_id == collection_id,
+                there.c.file_name == documents.c.file_name,
+                there.c.id != documents.c.id,
+                there.c.deleted_at.is_(None),
+            )
+            clash = (await db.execute(select(documents.c.file_name).where(moving, taken))).scalar()
+            if clash is not None:
+                raise BadInput(
+                    f"That collection has a file “{clash}” already.", hint="Delete one of the two first."
+                )
+            changed = await db.execute(
+                update(documents).where(moving).values(collection_id=collection_id, updated_at=func.now())
             )
             await bump_generation(db)
             return int(changed.rowcount)
 
     async def statistics(self) -> Statistics:
         """Counts for the top of the Documents page."""
-        living = documents.c.deleted_at.is_(None)
+        living = self._living()
         totals = select(
             func.count(),
             func.coalesce(func.sum(documents.c.passage_count), 0),
@@ -282,7 +311,7 @@ class DocumentStore:
 
     async def facets(self) -> Facets:
         """Values in use, the most frequent first."""
-        living = documents.c.deleted_at.is_(None)
+        living = self._living()
         tag = func.unnest(documents.c.tags).label("tag")
         async with self._database.read() as db:
             values = []
@@ -318,7 +347,7 @@ class DocumentStore:
                 func.row_number().over(partition_by=documents.c.id, order_by=shuffled).label("n"),
             )
             .join(documents, documents.c.id == headings.c.document_id)
-            .where(documents.c.deleted_at.is_(None), documents.c.status == "active")
+            .where(self._living(), documents.c.status == "active")
             .subquery()
         )
         statement = (
@@ -329,6 +358,9 @@ class DocumentStore:
         )
         async with self._database.read() as db:
             return [(title, heading, language) for title, heading, language in await db.execute(statement)]
+
+    def _living(self) -> ColumnElement[bool]:
+        return and_(documents.c.deleted_at.is_(None), readable(self._access))
 
 
 async def bump_generation(db: AsyncConnection, *, passage_count: int = 0, term_count: int = 0) -> None:
@@ -346,46 +378,3 @@ def clean_tags(tags: Sequence[str]) -> list[str]:
     """Tags in one form: single spaces, no commas, no repetitions, at most 50 of 50 characters."""
     cleaned = (normalise(tag.replace(",", " "))[:50] for tag in tags)
     return [*dict.fromkeys(tag for tag in cleaned if tag)][:50]
-
-
-def _select_passages() -> Select[Any]:
-    return select(*_PASSAGE_COLUMNS).join(documents, documents.c.id == passages.c.document_id)
-
-
-def _passage(row: Row[Any]) -> Passage:
-    return Passage(
-        id=row.id,
-        document_id=row.document_id,
-        document_title=row.title,
-        document_type=row.type,
-        document_status=row.status,
-        document_version=row.version,
-        position=row.position,
-        text=row.text,
-        heading=row.heading,
-        context=row.context,
-        page=row.page,
-        start=row.start_char,
-        end=row.end_char,
-        content_hash=row.content_hash,
-        last_page=row.last_page,
-    )
-
-
-def _document(row: Row[Any]) -> Document:
-    return Document(
-        id=row.id,
-        file_name=row.file_name,
-        type=row.type,
-        version=row.version,
-        content_hash=row.content_hash,
-        size_bytes=row.size_bytes,
-        page_count=row.page_count,
-        passage_count=row.passage_count,
-        metadata=Metadata(
-            **{name: getattr(row, name) for name in _METADATA if name != "tags"}, tags=tuple(row.tags)
-        ),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        deleted_at=row.deleted_at,
-    )

@@ -108,7 +108,7 @@ class Trace:
 
     kind: of the answer, or ``stopped``, ``failed``. error: see `error_kind`; empty if all went well.
     id, parent_id: as W3C trace context has them, 128 and 64 bits. began: seconds of the epoch.
-    dropped: spans beyond MOST_SPANS.
+    dropped: spans beyond MOST_SPANS. asked_by: id of the principal, with access control.
     """
 
     question: str = ""
@@ -128,6 +128,7 @@ class Trace:
     cost_usd: float | None = 0.0  # None once a price was not known
     spans: list[Span] = field(default_factory=list)
     dropped: int = 0
+    asked_by: str = ""
 
     @property
     def total_ms(self) -> float:

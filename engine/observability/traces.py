@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from engine.access.principal import OPEN, Access, Principal
 from engine.observability.trace import Span, Trace, tracing
 
 KEPT = 100
 SLOWEST = 50
 SLOWEST_SECONDS = 3600.0
+ANOTHERS = "(another's question)"
 
 
 class Listener(Protocol):
@@ -61,9 +63,13 @@ class RecordedTrace:
 
 
 class Traces:
-    """Where questions are traced. listeners: metrics, exporters."""
+    """Where questions are traced. listeners: metrics, exporters.
 
-    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+    An operator's; what others asked is not shown to them.
+    """
+
+    def __init__(self, listeners: Sequence[Listener] = (), access: Access = OPEN) -> None:
+        self._access = access
         self._listeners = tuple(listeners)
         self._latest: deque[Trace] = deque(maxlen=KEPT)
         self._slowest: list[tuple[float, int, Trace]] = []  # a heap, the fastest of them first
@@ -75,15 +81,18 @@ class Traces:
         for listener in self._listeners:
             listener.begun()
         with tracing(question, mode, told=self._ended) as trace:
+            if self._access.on:
+                trace.asked_by = self._access.principal().id
             yield trace
 
     def recent(self, limit: int = 20, *, slowest_first: bool = False) -> list[RecordedTrace]:
-        """The latest first; or the slowest of the last hour first."""
+        """The latest first; or the slowest of the last hour first. Raises NotAllowed."""
+        principal = self._access.require("operate") if self._access.on else None
         if slowest_first:
             self._forget()
-            return [_recorded(trace) for _, _, trace in heapq.nlargest(limit, self._slowest)]
+            return [_recorded(trace, principal) for _, _, trace in heapq.nlargest(limit, self._slowest)]
         latest = list(self._latest)
-        return [_recorded(trace) for trace in latest[: -limit - 1 : -1]]
+        return [_recorded(trace, principal) for trace in latest[: -limit - 1 : -1]]
 
     def _ended(self, trace: Trace) -> None:
         self._latest.append(trace)
@@ -105,12 +114,13 @@ class Traces:
             heapq.heapify(self._slowest)
 
 
-def _recorded(trace: Trace) -> RecordedTrace:
+def _recorded(trace: Trace, principal: Principal | None) -> RecordedTrace:
+    own = principal is None or trace.asked_by == principal.id
     first = min((span.started for span in trace.spans), default=trace.started)
     spans = sorted(trace.spans, key=lambda span: span.started)
     return RecordedTrace(
         trace_id=f"{trace.id:032x}",
-        question=trace.question,
+        question=trace.question if own else ANOTHERS,
         mode=trace.mode,
         kind=trace.kind,
         error=trace.error,

@@ -11,6 +11,7 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from engine.access.principal import OPEN, Access
 from engine.documents.model import DocumentFilter, Passage
 from engine.documents.preface import preface
 from engine.reranking.late_interaction import (
@@ -72,7 +73,10 @@ def _behind(tokens: TokenEmbeddings, before: TokenEmbeddings, end: int) -> Token
 class PassageTokens:
     """Reads the token vectors that ingestion stored."""
 
-    def __init__(self, database: Database, vectors: VectorIndex, embedder: Embedder) -> None:
+    def __init__(
+        self, database: Database, vectors: VectorIndex, embedder: Embedder, access: Access = OPEN
+    ) -> None:
+        self._access = access
         self._database = database
         self._vectors = vectors
         self._embedder = embedder
@@ -85,8 +89,8 @@ class PassageTokens:
         """
         asked = analyse_question(question)
         async with self._database.read() as db:
-            scope = await resolve_scope(db, DocumentFilter())
-            rare = await rarity(db, asked, scope.passages)
+            scope = await resolve_scope(db, DocumentFilter(), self._access)
+            rare = await rarity(db, asked, scope)
         return token_weights(question, tokens.spans, rare)
 
     async def load(self, passages: Sequence[Passage]) -> list[TokenEmbeddings]:

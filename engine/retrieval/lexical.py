@@ -98,18 +98,20 @@ async def remove_postings(db: AsyncConnection, document_id: int) -> int:
     return int(removed.scalar_one())
 
 
-async def rarity(db: AsyncConnection, question: QuestionTerms, passages: int) -> dict[str, float]:
-    """Inverse document frequency, among `passages`, of each of the question's terms."""
-    found = await _look_up(db, question)
+async def rarity(db: AsyncConnection, question: QuestionTerms, scope: Scope) -> dict[str, float]:
+    """Inverse document frequency, among the scope's passages, of each of the question's terms."""
+    found = await _look_up(db, question, scope)
+    passages = scope.passages
     return {
         term: _idf(min(passages, sum(count for _, count in found.get(term, ()))), passages)
         for term in question.terms
     }
 
 
-async def weigh(db: AsyncConnection, question: QuestionTerms, passages: int) -> WeightedTerms:
-    """Look the question's terms up and weigh them by how rare they are among `passages`."""
-    found = await _look_up(db, question)
+async def weigh(db: AsyncConnection, question: QuestionTerms, scope: Scope) -> WeightedTerms:
+    """Look the question's terms up and weigh them by how rare they are among the scope's passages."""
+    found = await _look_up(db, question, scope)
+    passages = scope.passages
     ids: list[int] = []
     groups: list[int] = []
     idf: list[float] = []
@@ -129,16 +131,26 @@ def _idf(in_passages: int, passages: int) -> float:
     return math.log(1 + (passages - in_passages + 0.5) / (in_passages + 0.5))
 
 
-async def _look_up(db: AsyncConnection, question: QuestionTerms) -> dict[str, list[tuple[int, int]]]:
+async def _look_up(
+    db: AsyncConnection, question: QuestionTerms, scope: Scope
+) -> dict[str, list[tuple[int, int]]]:
     """The question's terms that the index has: term → ids and passages of its forms."""
     column = "folded" if question.fold else "term"
-    rows = await db.execute(
-        text(
+    values: dict[str, object] = {"terms": list(question.terms)}
+    if scope.readable is None:
+        statement = (
             f"SELECT {column} AS asked, id, passage_count FROM terms"
             f" WHERE {column} = ANY(CAST(:terms AS text[])) AND passage_count > 0"
-        ),
-        {"terms": list(question.terms)},
-    )
+        )
+    else:
+        values["documents"] = list(scope.readable)
+        statement = (
+            f"SELECT terms.{column} AS asked, terms.id, count(*) AS passage_count FROM terms"
+            " JOIN postings ON postings.term_id = terms.id"
+            f" WHERE terms.{column} = ANY(CAST(:terms AS text[]))"
+            " AND postings.document_id = ANY(CAST(:documents AS int[])) GROUP BY terms.id"
+        )
+    rows = await db.execute(text(statement), values)
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for asked, term_id, count in rows:
         found[asked].append((term_id, count))

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.principal import OPEN, Access
 from engine.caching.caches import Caches
 from engine.documents.model import DocumentFilter
 from engine.documents.store import DocumentStore
@@ -44,7 +45,9 @@ class Retriever:
         vectors: VectorIndex,
         embedder: Embedder,
         caches: Caches,
+        access: Access = OPEN,
     ) -> None:
+        self._access = access
         self._database = database
         self._documents = documents
         self._vectors = vectors
@@ -83,7 +86,7 @@ class Retriever:
         phrasings = tuple(dict.fromkeys((question, *map(normalise_question, also))))
         entering("searching")
         async with self._database.read() as db:
-            scope = await resolve_scope(db, filter)
+            scope = await resolve_scope(db, filter, self._access)
         behind = (
             filter,
             k,
@@ -91,8 +94,12 @@ class Retriever:
             self._embedder.name,
             reranker and reranker.name,
             scope.generation,
+            scope.collections,
         )
-        earlier = await self._nearly_asked(question, behind) if phrasings == (question,) else None
+        # What others asked is theirs: only one's own questions may stand for another.
+        earlier = (
+            await self._nearly_asked(question, (*behind, scope.asker)) if phrasings == (question,) else None
+        )
         if earlier is not None:
             phrasings = (earlier,)
         key = ([phrasing.casefold() for phrasing in phrasings], *behind)
@@ -144,7 +151,7 @@ class Retriever:
         Raises DatabaseUnavailable; without the embedder, the lexical search serves alone.
         """
         async with self._database.read() as db:
-            scope = await resolve_scope(db, filter)
+            scope = await resolve_scope(db, filter, self._access)
         return await self._find((normalise_question(question),), scope, k, "hybrid", max(k, depth))
 
     async def _find(
@@ -187,7 +194,7 @@ class Retriever:
     ) -> dict[int, tuple[float | None, float | None, float]]:
         """One phrasing: passage id → lexical, dense and fused score."""
         asked = analyse_question(question) if search != "dense" else QuestionTerms((), False)
-        terms = await lexical.weigh(db, asked, scope.passages)
+        terms = await lexical.weigh(db, asked, scope)
         with span("lexical search", terms=len(asked.terms)) as traced:
             by_words = await lexical.search(db, terms, scope, k)
             traced.set(found=len(by_words))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.collections import readable_collections
+from engine.access.principal import OPEN, Access, Principal
 from engine.documents.model import DocumentFilter
 from engine.storage.tables import corpus, documents
 from engine.text.normalisation import fold_diacritics
@@ -20,7 +22,10 @@ class Scope:
     include: ids of the documents allowed; None allows all but `exclude`.
     exclude: ids of documents deleted a moment ago, which are still in the indexes.
     included_passages: passages of the documents in `include`, 0 without it.
-    passages, mean_length: of the whole corpus; mean_length in terms.
+    passages, mean_length: of all that the asker reads; mean_length in terms.
+    readable: ids of the documents that the asker reads, where there are others; terms are then
+        counted in these alone, so that nothing hidden moves a score. collections: that hold them.
+    asker: whose scope it is, with access control.
     """
 
     generation: int
@@ -29,15 +34,24 @@ class Scope:
     included_passages: int
     passages: int
     mean_length: float
+    readable: tuple[int, ...] | None = None
+    collections: tuple[int, ...] | None = None
+    asker: str = ""
 
     @property
     def empty(self) -> bool:
         return self.passages == 0 or self.include == ()
 
 
-def conditions(filter: DocumentFilter) -> ColumnElement[bool]:
-    """The filter as a condition on `documents`, deleted ones left out."""
-    clauses: list[ColumnElement[bool]] = [documents.c.deleted_at.is_(None)]
+def readable(access: Access) -> ColumnElement[bool]:
+    """Documents that whoever acts may read, as a condition on `documents`."""
+    principal = access.restricted()
+    return true() if principal is None else documents.c.collection_id.in_(readable_collections(principal))
+
+
+def conditions(filter: DocumentFilter, access: Access = OPEN) -> ColumnElement[bool]:
+    """The filter as a condition on `documents`, deleted and unreadable ones left out."""
+    clauses: list[ColumnElement[bool]] = [documents.c.deleted_at.is_(None), readable(access)]
     for column, values in (
         (documents.c.id, filter.document_ids),
         (documents.c.type, filter.types),
@@ -62,16 +76,14 @@ def search_form(text: str) -> str:
     return fold_diacritics(text).casefold()
 
 
-async def resolve_scope(db: AsyncConnection, filter: DocumentFilter) -> Scope:
-    """Read the corpus figures and turn the filter into document ids, in one statement."""
+async def resolve_scope(db: AsyncConnection, filter: DocumentFilter, access: Access = OPEN) -> Scope:
+    """Read the corpus figures and turn filter and rights into document ids, in one statement."""
+    if (principal := access.restricted()) is not None:
+        return await _resolve_for(db, filter, access, principal)
     deleted = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
     statement: Select[Any] = select(corpus, deleted.scalar_subquery().label("deleted"))
     if filter:
-        allowed = select(documents.c.id, documents.c.passage_count).where(conditions(filter)).cte("allowed")
-        statement = statement.add_columns(
-            select(func.array_agg(allowed.c.id)).scalar_subquery().label("allowed"),
-            select(func.sum(allowed.c.passage_count)).scalar_subquery().label("allowed_passages"),
-        )
+        statement = statement.add_columns(*_allowed(filter, access))
     row = (await db.execute(statement)).one()
     return Scope(
         generation=row.generation,
@@ -80,4 +92,58 @@ async def resolve_scope(db: AsyncConnection, filter: DocumentFilter) -> Scope:
         included_passages=int(row.allowed_passages or 0) if filter else 0,
         passages=row.passage_count,
         mean_length=row.term_count / max(row.passage_count, 1),
+    )
+
+
+async def _resolve_for(
+    db: AsyncConnection, filter: DocumentFilter, access: Access, principal: Principal
+) -> Scope:
+    """The same for somebody who may not read everything; whole again where nothing is hidden."""
+    own = readable_collections(principal).cte("own")
+    living = select(documents.c.id, documents.c.passage_count, documents.c.term_count).where(
+        documents.c.deleted_at.is_(None), documents.c.collection_id.in_(select(own.c.id))
+    )
+    read = living.cte("read")
+    deleted = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
+    hidden = exists().where(documents.c.collection_id.not_in(select(own.c.id)))
+    statement = select(
+        corpus,
+        deleted.scalar_subquery().label("deleted"),
+        select(hidden).scalar_subquery().label("hidden"),
+        select(func.array_agg(own.c.id.distinct())).scalar_subquery().label("collections"),
+        select(func.array_agg(read.c.id)).scalar_subquery().label("read"),
+        select(func.sum(read.c.passage_count)).scalar_subquery().label("read_passages"),
+        select(func.sum(read.c.term_count)).scalar_subquery().label("read_terms"),
+    )
+    if filter:
+        statement = statement.add_columns(*_allowed(filter, access))
+    row = (await db.execute(statement)).one()
+    passages, terms = row.passage_count, row.term_count
+    include = tuple(row.allowed or ()) if filter else None
+    included = int(row.allowed_passages or 0) if filter else 0
+    if row.hidden:
+        passages, terms = int(row.read_passages or 0), int(row.read_terms or 0)
+        if include is None:
+            include, included = tuple(row.read or ()), passages
+    return Scope(
+        generation=row.generation,
+        include=include,
+        exclude=() if include is not None else tuple(row.deleted or ()),
+        included_passages=included,
+        passages=passages,
+        mean_length=terms / max(passages, 1),
+        readable=tuple(row.read or ()) if row.hidden else None,
+        collections=tuple(sorted(row.collections or ())) if row.hidden else None,
+        asker=principal.id,
+    )
+
+
+def _allowed(filter: DocumentFilter, access: Access) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Ids of the documents that the filter leaves, and their passages."""
+    allowed = (
+        select(documents.c.id, documents.c.passage_count).where(conditions(filter, access)).cte("allowed")
+    )
+    return (
+        select(func.array_agg(allowed.c.id)).scalar_subquery().label("allowed"),
+        select(func.sum(allowed.c.passage_count)).scalar_subquery().label("allowed_passages"),
     )

@@ -50,3 +50,20 @@ api_keys = Table(
     Column("expires_at", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
 )
+
+# everyone: read by all who may read at all.
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("everyone", Boolean, nullable=False, server_default=text("false")),
+    _now("created_at"),
+)
+
+collection_members = Table(
+    "collection_members",
+    metadata,
+    Column("collection_id", Integer, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+)

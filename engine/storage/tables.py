@@ -62,14 +62,18 @@ documents = Table(
     _now("created_at"),
     _now("updated_at"),
     Column("deleted_at", DateTime(timezone=True)),
+    Column("collection_id", Integer, ForeignKey("collections.id"), nullable=False, server_default="1"),
+    Column("term_count", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("status in ('active', 'draft', 'superseded', 'expired')", name="documents_status"),
 )
 Index(
     "documents_file_name",
+    documents.c.collection_id,
     documents.c.file_name,
     unique=True,
     postgresql_where=documents.c.deleted_at.is_(None),
 )
+Index("documents_collection", documents.c.collection_id)
 Index("documents_content_hash", documents.c.content_hash)
 Index("documents_updated_at", documents.c.updated_at)
 Index("documents_deleted_at", documents.c.deleted_at, postgresql_where=documents.c.deleted_at.is_not(None))

@@ -6,7 +6,7 @@ import pytest
 
 from engine.access.principal import acting
 from engine.engine import Engine
-from engine.errors import NotFound, NotSignedIn
+from engine.errors import NotAllowed, NotFound, NotSignedIn
 from tests.api.conftest import serving
 
 from .conftest import join, key_of
@@ -81,3 +81,42 @@ async def test_what_a_role_or_scope_may_not_is_refused(guarded: Engine) -> None:
         assert (await client.get("/features", headers=operator)).status_code == 200
         assert (await client.get("/features")).status_code == 401
         assert (await client.get("/ready")).status_code == 200
+
+
+async def test_a_link_shows_a_session_until_it_is_ended(guarded: Engine) -> None:
+    anna, ben = await join(guarded, "l-anna"), await join(guarded, "l-ben")
+    sessions = guarded.sessions
+    with acting(anna):
+        session = await sessions.create("Plans")
+        await guarded.ask("What is planned?", session_id=session.id)
+        first, token = await sessions.share(session.id), await sessions.share(session.id)
+        assert await sessions.is_shared(session.id)
+    with acting(ben):
+        seen, turns = await sessions.shared(token)
+        assert (seen.id, [turn.answer.question for turn in turns]) == (session.id, ["What is planned?"])
+        for work in (
+            sessions.shared(first),  # the newer link ended it
+            sessions.get(session.id),  # to be read by its link only
+            sessions.share(session.id),
+            sessions.unshare(session.id),
+        ):
+            with pytest.raises(NotFound):
+                await work
+    with pytest.raises(NotSignedIn):
+        await sessions.shared(token)
+    with acting(anna):
+        await sessions.unshare(session.id)
+    with acting(ben), pytest.raises(NotFound):
+        await sessions.shared(token)
+
+
+async def test_operators_see_how_long_questions_took_and_not_what_was_asked(guarded: Engine) -> None:
+    with acting(await join(guarded, "t-anna")):
+        await guarded.ask("What is the takeover called?")
+    with acting(await join(guarded, "t-olga", "operator")):
+        await guarded.ask("How are meals refunded?")
+        shown = guarded.traces.recent()
+        assert shown[0].question == "How are meals refunded?" and shown[1].total_ms > 0
+        assert "takeover" not in repr(shown)
+    with acting(await join(guarded, "t-ben")), pytest.raises(NotAllowed):
+        guarded.traces.recent()

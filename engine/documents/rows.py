@@ -1,0 +1,75 @@
+"""Rows of documents and passages as the values that stores give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from engine.documents.model import Document, Metadata, Passage
+from engine.storage.tables import documents, passages
+
+METADATA = (
+    "title",
+    "language",
+    "status",
+    "published_on",
+    "effective_on",
+    "expires_on",
+    "superseded_by",
+    "tags",
+)
+_PASSAGE_COLUMNS = (
+    passages,
+    documents.c.title,
+    documents.c.type,
+    documents.c.status,
+    documents.c.version,
+)
+
+
+def select_passages() -> Select[Any]:
+    """Passages with what is told of their documents."""
+    return select(*_PASSAGE_COLUMNS).join(documents, documents.c.id == passages.c.document_id)
+
+
+def passage_of(row: Row[Any]) -> Passage:
+    """A row of `select_passages`."""
+    return Passage(
+        id=row.id,
+        document_id=row.document_id,
+        document_title=row.title,
+        document_type=row.type,
+        document_status=row.status,
+        document_version=row.version,
+        position=row.position,
+        text=row.text,
+        heading=row.heading,
+        context=row.context,
+        page=row.page,
+        start=row.start_char,
+        end=row.end_char,
+        content_hash=row.content_hash,
+        last_page=row.last_page,
+    )
+
+
+def document_of(row: Row[Any]) -> Document:
+    """A row of `documents`."""
+    return Document(
+        id=row.id,
+        file_name=row.file_name,
+        type=row.type,
+        version=row.version,
+        content_hash=row.content_hash,
+        size_bytes=row.size_bytes,
+        page_count=row.page_count,
+        passage_count=row.passage_count,
+        metadata=Metadata(
+            **{name: getattr(row, name) for name in METADATA if name != "tags"}, tags=tuple(row.tags)
+        ),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+        collection_id=row.collection_id,
+    )

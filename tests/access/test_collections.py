@@ -1,0 +1,193 @@
+"""What is in a collection that one does not read is not there: not found, not counted, not hinted at."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.access.principal import SYSTEM, Principal, acting
+from engine.documents.jobs import Upload
+from engine.documents.queries import DocumentQuery
+from engine.engine import Engine
+from engine.errors import BadInput, NotAllowed, NotFound
+from tests.conftest import OpenEngine
+
+from .conftest import join
+
+pytestmark = pytest.mark.anyio
+
+OPEN_TEXT = "# Travel policy\n\n## Meals\n\nMeals abroad are refunded up to 45 euros a day.\n"
+SECRET = "# Project Zephyr\n\n## Takeover of Nimbus\n\nNimbus is to be bought for 90 million euros in May.\n"
+QUESTION = "For how much is Nimbus to be bought?"
+
+
+async def put(engine: Engine, who: Principal, name: str, content: str, collection_id: int = 1) -> int:
+    """Take one file in; returns its document's id."""
+    with acting(who):
+        job = await engine.ingestion.submit([Upload(name, content.encode())], collection_id=collection_id)
+        file = (await engine.ingestion.wait(job.id)).files[0]
+    assert file.document_id is not None, file
+    return file.document_id
+
+
+async def test_only_members_find_what_a_collection_holds(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine(access_control=True, enable_semantic_cache=True) as engine:
+        anna, ben = await join(engine, "anna", "editor"), await join(engine, "ben", "editor")
+        with acting(SYSTEM):
+            board = await engine.entrance.collections.create("Board")
+            await engine.entrance.collections.add_member(board, "anna")
+        await put(engine, anna, "travel.md", OPEN_TEXT)
+        before = await seen(engine, ben)
+        secret = await put(engine, anna, "zephyr.md", SECRET, board)
+        with acting(anna):
+            assert "90 million" in (await engine.ask(QUESTION)).text
+            passage = (await engine.documents.passages(secret))[0]
+        # Not a word, a number or a name has changed for one who is no member.
+        assert await seen(engine, ben) == before
+        with acting(ben):
+            documents = engine.documents
+            assert await documents.passages(secret) == ()
+            assert await documents.outline(secret) == ()
+            assert await engine.passage_context(passage.id) == []
+            async with engine.database.read() as db:
+                assert await documents.load_passages(db, [passage.id]) == {}
+            for work in (
+                documents.get(secret),
+                documents.file(secret),
+                engine.page_image(passage, "Nimbus"),
+                documents.move([secret], board),
+                engine.ingestion.submit([Upload("mine.md", b"# Mine")], collection_id=board),
+                engine.ingestion.reindex([secret]),
+                engine.ingestion.edit(secret, (await _metadata(engine, secret))),
+            ):
+                with pytest.raises(NotFound):
+                    await work
+            assert await documents.delete([secret]) == 0
+            assert await documents.update_many([secret], add_tags=["seen"]) == 0
+            assert [c.name for c in await engine.entrance.collections.mine()] == ["Everyone"]
+        # A file of the same name, and the same content, are told nothing of each other.
+        own = await put(engine, ben, "zephyr.md", "# Zephyr\n\nA zephyr is a gentle wind from the west.\n")
+        assert own != secret
+        copy = await put(engine, ben, "copy.md", SECRET)
+        assert copy != secret
+        with acting(ben):
+            assert await engine.documents.delete([copy, own]) == 2
+        with acting(anna):
+            assert await engine.documents.delete([secret]) == 1
+        with acting(ben):
+            assert await engine.documents.restore([secret]) == 0
+        with acting(anna):
+            assert await engine.documents.restore([secret]) == 1
+
+
+async def test_a_membership_works_from_the_next_question_on(open_test_engine: OpenEngine) -> None:
+    """Cached answers and old turns included."""
+    async with open_test_engine(access_control=True) as engine:
+        anna, ben = await join(engine, "anna", "editor"), await join(engine, "ben")
+        with acting(SYSTEM):
+            board = await engine.entrance.collections.create("Board")
+            for name in ("anna", "ben"):
+                await engine.entrance.collections.add_member(board, name)
+        await put(engine, anna, "travel.md", OPEN_TEXT)
+        await put(engine, anna, "zephyr.md", SECRET, board)
+        with acting(ben):
+            session = await engine.sessions.create()
+            assert "90 million" in (await engine.ask(QUESTION, session_id=session.id)).text
+        with acting(SYSTEM):
+            await engine.entrance.collections.remove_member(board, "ben")
+        with acting(ben):
+            assert "90 million" not in repr(await engine.ask(QUESTION))
+            turns = await engine.sessions.turns(session.id)
+            assert len(turns) == 1 and "90 million" not in repr(turns) and "Zephyr" not in repr(turns)
+            assert "90 million" not in await engine.sessions.export(session.id)
+        with acting(SYSTEM):
+            await engine.entrance.collections.open_to_everyone(board, True)
+        with acting(ben):
+            assert "90 million" in (await engine.ask(QUESTION)).text
+            assert "90 million" in (await engine.sessions.turns(session.id))[0].answer.text
+
+
+async def test_documents_are_moved_by_those_who_read_both_collections(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine(access_control=True) as engine:
+        anna, ben = await join(engine, "anna", "editor"), await join(engine, "ben", "editor")
+        with acting(SYSTEM):
+            board = await engine.entrance.collections.create("Board")
+            await engine.entrance.collections.add_member(board, "anna")
+            with pytest.raises(BadInput, match="already"):
+                await engine.entrance.collections.create(" Board ")
+        moved = await put(engine, anna, "zephyr.md", SECRET)
+        with acting(ben):
+            assert "90 million" in (await engine.ask(QUESTION)).text
+            with pytest.raises(NotFound):
+                await engine.documents.move([moved], board)
+        with acting(anna):
+            assert await engine.documents.move([moved], board) == 1
+            assert (await engine.documents.get(moved)).collection_id == board
+        with acting(ben):
+            assert "90 million" not in repr(await engine.ask(QUESTION))
+        await put(engine, ben, "zephyr.md", "# Zephyr\n\nA gentle wind from the west blows here.\n")
+        with acting(anna), pytest.raises(BadInput, match=r"zephyr\.md"):
+            await engine.documents.move([moved], 1)
+        with acting(SYSTEM), pytest.raises(BadInput):
+            await engine.entrance.collections.delete(board)
+
+
+async def test_readers_change_nothing(guarded: Engine) -> None:
+    document = await put(guarded, await join(guarded, "w-editor", "editor"), "travel.md", OPEN_TEXT)
+    with acting(await join(guarded, "w-reader")):
+        metadata = (await guarded.documents.get(document)).metadata
+        for work in (
+            guarded.ingestion.submit([Upload("a.md", b"# A")]),
+            guarded.ingestion.reindex([document]),
+            guarded.ingestion.edit(document, metadata),
+            guarded.documents.update_many([document], status="draft"),
+            guarded.documents.delete([document]),
+            guarded.documents.restore([document]),
+            guarded.documents.move([document], 1),
+            guarded.operations.clear_cache(),
+            guarded.operations.recent(),
+            guarded.cache_report(),
+            guarded.diagnose(),
+            guarded.features(),
+        ):
+            with pytest.raises(NotAllowed):
+                await work
+        assert (await guarded.documents.get(document)).metadata == metadata
+
+
+async def test_uploads_are_followed_by_whoever_began_them(guarded: Engine) -> None:
+    with acting(await join(guarded, "u-anna", "editor")):
+        job = await guarded.ingestion.submit([Upload("Takeover of Nimbus.md", SECRET.encode())])
+    with acting(await join(guarded, "u-ben", "editor")):
+        assert await guarded.ingestion.jobs() == []
+        for work in (
+            guarded.ingestion.job(job.id),
+            guarded.ingestion.cancel(job.id),
+            guarded.ingestion.wait(job.id),
+        ):
+            with pytest.raises(NotFound):
+                await work
+
+
+async def seen(engine: Engine, who: Principal) -> str:
+    """Everything that the engine tells somebody about documents."""
+    with acting(who):
+        found = [
+            await engine.search(question, k=20, pipeline=pipeline)
+            for question in (QUESTION, "meals refunded euros")
+            for pipeline in (None, "bm25", "dense")
+        ]
+        answers = [await engine.ask(question) for question in (QUESTION, "What is refunded for meals?")]
+        told = [
+            (a.text, a.confidence, a.sources, a.citations, a.notice, a.receipt.candidates_before)
+            for a in answers
+        ]
+        documents = engine.documents
+        listed = await documents.list(DocumentQuery())
+        page = await documents.list_after(DocumentQuery(), None)
+        counted = (await documents.count(), await documents.statistics(), await documents.facets())
+        return repr((found, told, listed, page, counted, await engine.suggestions()))
+
+
+async def _metadata(engine: Engine, document_id: int):  # type: ignore[no-untyped-def]
+    with acting(SYSTEM):
+        return (await engine.documents.get(document_id)).metadata
