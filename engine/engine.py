@@ -27,6 +27,7 @@ from engine.documents.store import DocumentStore
 from engine.errors import BadInput
 from engine.features import Feature, Features
 from engine.housekeeping import keeping_house
+from engine.inference.cores import one_thread_a_product
 from engine.observability.history import WINDOWS, History
 from engine.observability.metrics import Metrics
 from engine.observability.series import Recorded
@@ -270,6 +271,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
     Raises BadInput for wrong settings, DatabaseUnavailable, ModelUnavailable.
     """
     settings = settings or load_settings()
+    one_thread_a_product()
     async with AsyncExitStack() as stack:
         home = settings.dossier_home.expanduser()
         metrics = Metrics()

@@ -20,3 +20,11 @@ async def measure_loop(late: Callable[[float], None], busy: Callable[[float], No
         late(max(0.0, loop.time() - due))
         before, spent = spent, time.thread_time()
         busy(spent - before)
+
+
+def running_tasks() -> int:
+    """How many there are on this thread's loop; 0 where none runs."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0

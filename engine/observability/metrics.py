@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from engine.answering.model import Mode
 from engine.errors import DossierError
+from engine.observability.event_loop import running_tasks
 from engine.observability.remote import Remote
 from engine.observability.trace import Trace
 
@@ -113,6 +114,12 @@ class Metrics:
             "Processor time of the event loop's thread; at 1 a second it can do no more.",
             registry=registry,
         )
+        tasks = Gauge(
+            "dossier_event_loop_tasks",
+            "Tasks of the event loop: steady while nobody asks.",
+            registry=registry,
+        )
+        tasks.set_function(running_tasks)
         ProcessCollector(registry=registry)
         for kind in (*_children(DossierError), "fault"):  # a rate needs its zero
             self.errors.labels(kind)

@@ -98,9 +98,10 @@ class PassageTokens:
         known = {p.id: self._recent.get((p.id, p.content_hash)) for p in passages}
         if wanted := [p.id for p in passages if known[p.id] is None]:
             async with self._database.read() as db:
-                known |= {
-                    i: _unpacked(packed) for i, packed in (await self._vectors.tokens(db, wanted)).items()
-                }
+                stored = await self._vectors.tokens(db, wanted)
+            known |= await asyncio.to_thread(
+                lambda: {passage_id: _unpacked(packed) for passage_id, packed in stored.items()}
+            )
         if absent := [p for p in passages if known[p.id] is None]:
             texts = [(preface(p.text, p.heading, p.context, p.document_title), p.text) for p in absent]
             made = await token_vectors(texts, self._embedder)
