@@ -8,13 +8,15 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import streamlit as st
 
+from app.visitor import Visitor, visitor
 from engine import Engine, open_engine
+from engine.access.principal import Principal, acting
 from engine.errors import Unavailable
 from engine.observability.trace import origin
 
@@ -48,8 +50,11 @@ class Bridge:
     def call(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
         """Do one thing and wait for it. Raises what it raises; Unavailable if it takes too long."""
 
+        who = self._visitor()
+
         async def run() -> Result:
-            return await work(self._engine)
+            async with self._for(who):
+                return await work(self._engine)
 
         future = asyncio.run_coroutine_threadsafe(run(), self._loop)
         try:
@@ -68,7 +73,7 @@ class Bridge:
         """
         items: queue.SimpleQueue[object] = queue.SimpleQueue()
         closed = threading.Event()
-        pump = self._pump(work, items, closed, time.perf_counter())
+        pump = self._pump(work, self._visitor(), items, closed, time.perf_counter())
         future = asyncio.run_coroutine_threadsafe(pump, self._loop)
         try:
             while True:
@@ -87,16 +92,51 @@ class Bridge:
                 future.cancel()
                 closed.wait(CLOSE_SECONDS)
 
+    def principal(self) -> Principal:
+        """Whom the page is for. Raises NotSignedIn."""
+
+        async def acts(engine: Engine) -> Principal:
+            return engine.access.principal()
+
+        return self.call(acts)
+
+    def visitor_id(self) -> str:
+        """What a page that keeps things must keep them by; empty where all see the same."""
+        return self.principal().id if self.guarded else ""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether there is access control."""
+        return self._engine.access.on
+
+    def _visitor(self) -> Visitor | None:
+        return visitor() if self._engine.access.on else None
+
+    @asynccontextmanager
+    async def _for(self, who: Visitor | None) -> AsyncIterator[None]:
+        """What is done inside is done for this visitor. Raises NotSignedIn."""
+        if who is None:
+            yield
+            return
+        sign_ins = self._engine.entrance.sign_ins
+        if who.subject:
+            principal = await sign_ins.of_subject(who.subject, who.name)
+        else:
+            principal = await sign_ins.of_browser(who.token)
+        with acting(principal):
+            yield
+
     async def _pump(
         self,
         work: Callable[[Engine], AsyncIterator[Result]],
+        who: Visitor | None,
         items: queue.SimpleQueue[object],
         closed: threading.Event,
         asked: float,
     ) -> None:
         try:
             with origin("page", started=asked):  # from there on it waits for the loop
-                async with aclosing(work(self._engine)) as stream:  # type: ignore[type-var]
+                async with self._for(who), aclosing(work(self._engine)) as stream:  # type: ignore[type-var]
                     async for item in stream:
                         items.put(item)
         except Exception as error:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.access.principal import Principal
+
 ROOT = Path(__file__).resolve().parent.parent
 CHAT = ROOT / "pages" / "chat.py"
 DOCUMENTS = ROOT / "pages" / "documents.py"
 OPERATIONS = ROOT / "pages" / "operations.py"
 
 
-def pages() -> list[st.Page]:
-    """The pages in the order of the menu; the first is the one that opens."""
-    return [
+def pages(who: Principal) -> list[st.Page]:
+    """The pages that somebody can use, in the order of the menu; the first is the one that opens."""
+    everybodys = [
         st.Page(CHAT, title="Chat", url_path="chat", default=True),
         st.Page(DOCUMENTS, title="Documents", url_path="documents"),
-        st.Page(OPERATIONS, title="Operations", url_path="operations"),
     ]
+    operators = [st.Page(OPERATIONS, title="Operations", url_path="operations")]
+    return everybodys + (operators if who.may("operate") else [])

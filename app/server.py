@@ -24,10 +24,14 @@ from starlette.responses import Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from app.bridge import Bridge, publish  # noqa: E402
+from app.listening import LocalOnly  # noqa: E402
 from app.rest import RestRoutes  # noqa: E402
+from app.sign_in import SignInFirst, sign_in_routes  # noqa: E402
 from app.tracing import TracedRoutes  # noqa: E402
 from engine import Engine, load_settings, open_engine  # noqa: E402
 from engine.api import make_api  # noqa: E402
+from engine.api.guard import key_of  # noqa: E402
+from engine.errors import NotSignedIn  # noqa: E402
 from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -52,11 +56,17 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
             publish(None)
 
 
-async def metrics(_: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """What Prometheus scrapes, of this process."""
     engine = opened()
     if not engine.settings.enable_metrics_endpoint:
         raise HTTPException(404)
+    if engine.access.on:
+        try:
+            if not (await engine.entrance.sign_ins.of_key(key_of(request.headers))).may("operate"):
+                raise HTTPException(403)
+        except NotSignedIn as error:
+            raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"}) from error
     return Response(await engine.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
 
@@ -76,7 +86,12 @@ def opened() -> Engine:
 app: st.App = st.App(
     ROOT / "app" / "ui.py",
     lifespan=lifespan,
-    routes=[Route("/metrics", metrics)],
-    middleware=[Middleware(TracedRoutes), Middleware(RestRoutes, api=make_api(opened))],
+    routes=[Route("/metrics", metrics), *sign_in_routes(opened)],
+    middleware=[
+        Middleware(LocalOnly, settings=load_settings),
+        Middleware(TracedRoutes),
+        Middleware(RestRoutes, api=make_api(opened)),
+        Middleware(SignInFirst, engine=opened),
+    ],
     on_script_error=show_fault,
 )

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
 
     # who may do what
     access_control: bool = Field(False, description="Ask who comes: accounts, roles, collections, REST keys")
+    listen_without_access_control: bool = Field(
+        False, description="Serve other machines although nobody is asked who they are"
+    )
     sign_in_seconds: int = Field(43_200, ge=60, description="Life of a browser's sign-in")
     provided_role: Literal["reader", "editor", "operator", "admin"] = Field(
         "reader", description="Role of whoever first comes through an identity provider"

@@ -105,7 +105,7 @@ def _body(passage: Passage, around: Sequence[Passage], spans: list[tuple[int, in
 
 def _draw_page(passage: Passage, quote: str) -> None:
     with shown_errors():
-        page, image = page_image(passage, quote)
+        page, image = page_image(passage, quote, get_bridge().visitor_id())
         place = "the place is marked" if image.found else "the place could not be marked"
         st.image(image.png, width="stretch", alt=f"Page {page} of the document; {place}")
 
@@ -113,6 +113,6 @@ def _draw_page(passage: Passage, quote: str) -> None:
 @st.cache_data(
     max_entries=64, ttl=600, show_spinner="Drawing the page…", hash_funcs={Passage: lambda p: p.id}
 )
-def page_image(passage: Passage, quote: str) -> tuple[int, PageImage]:
+def page_image(passage: Passage, quote: str, visitor_id: str) -> tuple[int, PageImage]:
     """The page that the quotation is on. Passages get new ids with every version of a document."""
     return get_bridge().call(lambda engine: engine.page_image(passage, quote))

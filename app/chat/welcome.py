@@ -26,7 +26,9 @@ def draw_welcome(bridge: Bridge, state: TabState) -> None:
             f"<p>{counted(counts.documents, 'document')}, {counted(counts.passages, 'passage')}. "
             "Every answer shows the sentences that it stands on.</p>"
         )
-        for n, question in enumerate(_suggestions(bridge, counts.documents, counts.passages)):
+        for n, question in enumerate(
+            _suggestions(bridge, bridge.visitor_id(), counts.documents, counts.passages)
+        ):
             st.button(
                 plain(question),
                 key=f"suggestion-{n}",
@@ -37,6 +39,6 @@ def draw_welcome(bridge: Bridge, state: TabState) -> None:
 
 
 @st.cache_data(ttl=300, max_entries=8, show_spinner=False)
-def _suggestions(_bridge: Bridge, documents: int, passages: int) -> list[str]:
+def _suggestions(_bridge: Bridge, visitor_id: str, documents: int, passages: int) -> list[str]:
     """First questions; asked anew once the number of documents or passages changes."""
     return _bridge.call(lambda engine: engine.suggestions(limit=4))

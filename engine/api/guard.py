@@ -101,9 +101,9 @@ class Guard:
         if limits.rate is not None and (wait := await limits.rate.hit(scope.get("client"))):
             hint = f"Try again in {wait} seconds; see Retry-After."
             raise Refused(replace(TOO_MANY, retry_after=wait, hint=hint))
-        if scope["method"] not in _SAFE and _foreign(headers):
+        if scope["method"] not in _SAFE and foreign(headers):
             raise Refused(FOREIGN)
-        principal = None if limits.who is None else await limits.who(_key(headers))
+        principal = None if limits.who is None else await limits.who(key_of(headers))
         length = headers.get("content-length", "")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         has_body = length != "0" and (length or "transfer-encoding" in headers)
@@ -260,7 +260,7 @@ def _told(error: Exception, request_id: str) -> Problem:
     return problem
 
 
-def _key(headers: Headers) -> str:
+def key_of(headers: Headers) -> str:
     """What a program shows to be let in. Raises NotSignedIn where that is nothing."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given:
@@ -268,7 +268,7 @@ def _key(headers: Headers) -> str:
     return given.strip()
 
 
-def _foreign(headers: Headers) -> bool:
+def foreign(headers: Headers) -> bool:
     """Whether a browser sends this for a page of another site."""
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():

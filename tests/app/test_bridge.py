@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from app.bridge import Bridge
+from engine.access.principal import OPEN
 from engine.errors import NotFound
 
 
 class Source:
     """Stands where the engine does; notes what became of its streams."""
+
+    access = OPEN
 
     def __init__(self) -> None:
         self.put_away = threading.Event()

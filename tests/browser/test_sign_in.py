@@ -1,0 +1,92 @@
+"""Signing in in a real browser: nothing without it, everything with it, nothing after it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.conftest import ROOT
+
+from .conftest import StartServer, Tab
+
+PASSWORD = "correct horse battery"
+
+
+def engine_command(environment: dict[str, str], *arguments: str, given: str = "") -> str:
+    """`python -m engine …` on the server's database."""
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def guarded(start_server: StartServer, database_url: str, home: object) -> Iterator[tuple[str, str]]:
+    """A server with access control, and a reader's REST key."""
+    database = {"DATABASE_URL": database_url, "DATABASE_SCHEMA": "sign_in", "DOSSIER_HOME": str(home)}
+    add = ("accounts", "add", "anna", "--role", "operator", "--password-stdin")
+    engine_command(database, *add, given=f"{PASSWORD}\n")
+    key = engine_command(database, "keys", "create", "anna", "--name", "tests", "--scope", "read")
+    del database["DOSSIER_HOME"]
+    with start_server(ACCESS_CONTROL="true", **database) as address:
+        yield address, key
+
+
+def test_in_with_a_password_through_a_reload_and_out_again(
+    guarded: tuple[str, str], open_tab: Callable[..., Tab]
+) -> None:
+    address, _ = guarded
+    tab = open_tab(f"{address}/documents")
+    page = tab.page
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not go together")
+    page.get_by_label("Name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Documents")).to_be_visible()  # where he wanted to go
+    expect(page.get_by_text("anna (operator)")).to_be_visible()
+    (cookie,) = (c for c in page.context.cookies() if c["name"] == "dossier-sign-in")
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Lax"
+    page.reload()
+    expect(page.get_by_text("anna (operator)")).to_be_visible()
+    page.get_by_role("link", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    # The cookie, put back, opens nothing any more.
+    page.context.add_cookies([{"name": cookie["name"], "value": cookie["value"], "url": address}])
+    page.goto(f"{address}/documents")
+    expect(page.get_by_text("Please sign in")).to_be_visible()
+    tab.complaints = [told for told in tab.complaints if "401" not in told]  # the wrong password's
+
+
+def test_routes_ask_for_a_key(guarded: tuple[str, str]) -> None:
+    address, key = guarded
+    for path, status in (("/api/documents", 401), ("/metrics", 401), ("/features", 401), ("/health", 200)):
+        assert answered(address + path) == status
+    assert answered(f"{address}/api/documents", Authorization=f"Bearer {key}") == 200
+    assert answered(f"{address}/metrics", Authorization=f"Bearer {key}") == 403  # only reads
+
+
+def answered(url: str, **headers: str) -> int:
+    """The status that an address answers with."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
