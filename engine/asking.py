@@ -22,6 +22,7 @@ from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, DossierError, LanguageModelUnavailable, Unavailable
 from engine.observability.trace import Trace, span, stage
 from engine.observability.traces import Traces
+from engine.operations.choices import Choices
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import TokenEmbeddings
@@ -33,11 +34,10 @@ from engine.text.normalisation import normalise_question
 
 @dataclass(frozen=True, slots=True)
 class AskingLimits:
-    """top_n: passages an answer is given. threshold: confidence below which nothing is quoted."""
+    """top_n: passages an answer is given."""
 
     k: int
     top_n: int
-    threshold: float
     question_characters: int
     history_turns: int
 
@@ -48,6 +48,7 @@ class _Progress:
 
     question: str
     standalone: str
+    threshold: float
     asks_again: int | None = None
     earlier: tuple[Exchange, ...] = ()
     phrasings: tuple[str, ...] = ()
@@ -59,7 +60,10 @@ class _Progress:
 
 
 class Asker:
-    """The use case behind the chat page, the CLI and the REST routes."""
+    """The use case behind the chat page, the CLI and the REST routes.
+
+    answered: told of every answer with its retrieval, and the turn's id if there is one.
+    """
 
     def __init__(
         self,
@@ -67,7 +71,7 @@ class Asker:
         tokens: PassageTokens | None,
         sessions: SessionStore,
         rerankers: Mapping[str, Reranker | None],
-        default_reranker: str,
+        choices: Choices,
         quoting: Answerer,
         quotes: LayeredCache[Quoted],
         writing: Answerer | None,
@@ -80,7 +84,7 @@ class Asker:
         self._tokens = tokens
         self._sessions = sessions
         self._rerankers = rerankers
-        self._default_reranker = default_reranker
+        self._choices = choices
         self._quoting = quoting
         self._quotes = quotes
         self._writing = writing
@@ -88,6 +92,7 @@ class Asker:
         self._limits = limits
         self._models = models
         self._traces = traces
+        self.answered: Callable[[Answer, Retrieval, int | None], None] = lambda *_: None
 
     def check(self, question: str) -> str:
         """The question in its normal form. Raises BadInput for one that cannot be asked."""
@@ -102,9 +107,9 @@ class Asker:
             raise BadInput("There is no question in this.", hint="Ask in words.")
         return question
 
-    def reranker(self, name: str | None) -> Reranker | None:
+    async def reranker(self, name: str | None) -> Reranker | None:
         """The reranker of that name, or the default one. Raises BadInput for an unknown name."""
-        name = name or self._default_reranker
+        name = name or await self._choices.reranker()
         if name not in self._rerankers:
             raise BadInput(
                 f"There is no reranker “{name}”.", hint=f"Choose one of: {', '.join(self._rerankers)}."
@@ -120,6 +125,11 @@ class Asker:
                 f"The mode “{mode}” needs a language model.", hint="Set OPENAI_API_KEY or OPENAI_BASE_URL."
             )
         return await phrase(question, mode, self._language_model)
+
+    async def confidence(self, question: str, candidates: Sequence[Candidate]) -> float:
+        """Estimated probability that the best of these candidates answer the question."""
+        request = await self._request(self.check(question), candidates, ())
+        return await asyncio.to_thread(answerability, request)
 
     async def stream(
         self,
@@ -172,8 +182,9 @@ class Asker:
             question = self.check(question)
             if mode not in MODES:
                 raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
-            chosen = self.reranker(reranker)
-            progress = _Progress(question, question, asks_again, history)
+            chosen = await self.reranker(reranker)
+            threshold = await self._choices.threshold()
+            progress = _Progress(question, question, threshold, asks_again, history)
             try:
                 draft = await self._draft(progress, session_id, filter, mode, chosen, replaces, emit)
             except asyncio.CancelledError:
@@ -193,6 +204,8 @@ class Asker:
                         session_id, answer, mode=mode, filter=filter, replaces=replaces
                     )
             emit(Answered(answer, turn_id))
+            if progress.retrieval is not None:
+                self.answered(answer, progress.retrieval, turn_id)
 
     async def _draft(
         self,
@@ -231,7 +244,7 @@ class Asker:
         if self._writing is None:
             return await self._quote(progress, retrieval, emit)
         with stage("reading"):
-            request = await self._request(progress.standalone, retrieval, history)
+            request = await self._request(progress.standalone, retrieval.candidates, history)
             progress.confidence = await asyncio.to_thread(answerability, request)
         if not request.sources:
             return Draft(no_answer(request.language), "no_answer", ())
@@ -250,16 +263,16 @@ class Asker:
 
         async def compute() -> Quoted:
             with stage("reading"):
-                request = await self._request(progress.standalone, retrieval, ())
+                request = await self._request(progress.standalone, retrieval.candidates, ())
                 confidence = await asyncio.to_thread(answerability, request)
             whole = self._tokens is None or not request.sources or request.question_tokens is not None
-            if not request.sources or confidence < self._limits.threshold:
+            if not request.sources or confidence < progress.threshold:
                 return Quoted(confidence, Draft(no_answer(request.language), "no_answer", ()), whole)
             with stage("writing"):
                 draft = await self._write(self._quoting, request, progress, lambda _: None)
             return Quoted(confidence, draft, whole)
 
-        quoted = await self._quotes.get((retrieval.key, self._limits.top_n, self._limits.threshold), compute)
+        quoted = await self._quotes.get((retrieval.key, self._limits.top_n, progress.threshold), compute)
         progress.confidence = quoted.confidence
         if quoted.draft.kind == "quotes":
             progress.answerer, progress.text = self._quoting.name, [quoted.draft.text]
@@ -282,9 +295,9 @@ class Asker:
         )
 
     async def _request(
-        self, question: str, retrieval: Retrieval, history: tuple[Exchange, ...]
+        self, question: str, candidates: Sequence[Candidate], history: tuple[Exchange, ...]
     ) -> AnswerRequest:
-        sources = retrieval.candidates[: self._limits.top_n]
+        sources = tuple(candidates[: self._limits.top_n])
         request = AnswerRequest(
             question,
             detect_language(question),
@@ -349,7 +362,7 @@ class Asker:
                 "mode": mode,
                 "default_retrieval_k": self._limits.k,
                 "default_rerank_top_n": self._limits.top_n,
-                "answer_threshold": self._limits.threshold,
+                "answer_threshold": progress.threshold,
             },
             prompt_tokens=trace.prompt_tokens,
             completion_tokens=trace.completion_tokens,

@@ -13,7 +13,7 @@ from engine.answering.evidence import ANSWER_THRESHOLD
 from engine.answering.extractive import QuotingAnswerer
 from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
-from engine.asking import Asker, AskingLimits
+from engine.asking import Asker
 from engine.caching.caches import Caches, LayerReport
 from engine.chat.model import Turn
 from engine.chat.sources import ChangedSource, changed_sources
@@ -25,6 +25,8 @@ from engine.documents.model import DocumentFilter, Passage
 from engine.documents.page_images import PageImage, render_page
 from engine.documents.store import DocumentStore
 from engine.errors import BadInput
+from engine.evaluation.comparison import Comparison
+from engine.evaluation.opening import open_comparison
 from engine.features import Feature, Features
 from engine.housekeeping import keeping_house
 from engine.inference.cores import one_thread_a_product
@@ -32,6 +34,7 @@ from engine.observability.history import WINDOWS, History
 from engine.observability.metrics import Metrics
 from engine.observability.series import Recorded
 from engine.observability.traces import Traces
+from engine.observability.traffic import Traffic
 from engine.observability.watch import watching
 from engine.opening import (
     Entrance,
@@ -43,9 +46,10 @@ from engine.opening import (
     open_redis,
     open_rerankers,
 )
+from engine.operations.choices import ChoiceName, Choices
 from engine.operations.drain import Drain
-from engine.operations.operations import Operations
-from engine.options import cache_options, embedder_options, parsing_limits, reranker_options
+from engine.operations.operations import Operations, OperatorAction, Via
+from engine.options import asking_limits, cache_options, embedder_options, parsing_limits, reranker_options
 from engine.reranking import RerankerParts
 from engine.reranking.base import Scores
 from engine.reranking.tokens import PassageTokens
@@ -66,6 +70,7 @@ class Engine:
     documents: listing, reading and editing documents. ingestion: taking files in.
     sessions: conversations and their turns.
     database, vectors: the pool and the vector index, for measuring and checks.
+    comparison: rerankers side by side, over question sets and on real questions.
     operations: what operators do, recorded. drain: whether anything new is taken.
     metrics, history, traces: what is counted, what was, and how the latest questions went.
     access: who acts, and what they may do. entrance: accounts, keys, sign-ins.
@@ -92,14 +97,17 @@ class Engine:
         access: Access,
         entrance: Entrance,
         drain: Drain,
+        operations: Operations,
+        comparison: Comparison,
     ) -> None:
         self.access = access
         self.entrance = entrance
         self._parts = parts
+        self.operations = operations
+        self.comparison = comparison
         self.caches = caches
         self.metrics = metrics
         self.traces = traces
-        self.operations = Operations(database, caches, drain, access)
         self.drain = drain
         self.settings = settings
         self.database = database
@@ -186,7 +194,7 @@ class Engine:
             raise BadInput(
                 f"There is no pipeline “{pipeline}”.", hint="Use bm25, dense or hybrid[+RERANKER[+MODE]]."
             )
-        reranker = self._asker.reranker(name or None) if pipeline is None or name else None
+        reranker = await self._asker.reranker(name or None) if pipeline is None or name else None
         also = (await self._asker.other_phrasings(question, mode)).others if mode else ()
         kept = max(k, self.settings.default_retrieval_k)
         retrieval = await self._retriever.retrieve(
@@ -199,7 +207,7 @@ class Engine:
     ) -> Scores:
         """One score a passage, in their order. Raises BadInput; ModelUnavailable where there can be none."""
         question = self._asker.check(question)
-        chosen = self._asker.reranker(reranker)
+        chosen = await self._asker.reranker(reranker)
         if chosen is None:
             raise BadInput("That reranker scores nothing.", hint="Name another one.")
         return await chosen.score(question, passages)
@@ -240,8 +248,16 @@ class Engine:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
         await self.sessions.purge(self.settings.delete_grace_seconds)
         await self.entrance.sign_ins.prune()
+        await self.comparison.sets.purge(self.settings.delete_grace_seconds)
         await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
+
+    async def choose(self, name: ChoiceName, value: str | None, via: Via = "program") -> OperatorAction:
+        """From now on this reranker, or this answer threshold, in every process; None: as set.
+
+        The one place where it can be asked who may. Raises BadInput, DatabaseUnavailable.
+        """
+        return await self.operations.choose(name, value, via)
 
     async def cache_report(self) -> list[LayerReport]:
         """What each cache layer counted and holds. Raises NotAllowed."""
@@ -276,7 +292,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         home = settings.dossier_home.expanduser()
         metrics = Metrics()
         access = Access(settings.access_control)
-        traces = Traces([metrics, *open_exporter(stack, settings)], access)
+        traffic = Traffic()
+        traces = Traces([metrics, traffic, *open_exporter(stack, settings)], access)
         database = await open_database(stack, settings, waited=metrics.pool_wait.observe)
         await migrate(database)
         redis = await open_redis(stack, settings)
@@ -308,30 +325,30 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
 
         pgbouncer = PgBouncerConsole(settings.pgbouncer_url) if settings.use_pgbouncer else None
         language_model, writing = open_language_model(stack, settings)
+        choices = Choices(
+            database,
+            rerankers,
+            settings.default_reranker_type,
+            settings.answer_threshold if settings.answer_threshold >= 0 else ANSWER_THRESHOLD,
+        )
         asker = Asker(
             retriever,
             tokens,
             sessions,
             rerankers,
-            settings.default_reranker_type,
+            choices,
             QuotingAnswerer(),
             caches.quotes,
             writing,
             language_model,
-            AskingLimits(
-                k=settings.default_retrieval_k,
-                top_n=settings.default_rerank_top_n,
-                threshold=settings.answer_threshold if settings.answer_threshold >= 0 else ANSWER_THRESHOLD,
-                question_characters=settings.max_question_characters,
-                history_turns=settings.answer_history_turns,
-            ),
+            asking_limits(settings),
             {
                 "embedder": embedder.name,
                 "language_model": settings.openai_model if language_model else "none",
             },
             traces,
         )
-        asker.reranker(None)  # an unknown default is an error now, not at the first question
+        await asker.reranker(settings.default_reranker_type)  # an unknown one is an error now
 
         engine = Engine(
             settings,
@@ -358,8 +375,13 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 rerankers,
                 caches,
                 redis,
+                choices,
                 language_model=language_model is not None,
                 token_vectors=embedder.token_dimension > 0,
+            ),
+            operations=Operations(database, caches, drain, access, choices),
+            comparison=open_comparison(
+                stack, settings, database, retriever, rerankers, ingestion, asker, traffic
             ),
         )
         engine.history = await stack.enter_async_context(

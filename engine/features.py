@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from engine.caching.caches import Caches, LayerReport
 from engine.errors import DatabaseUnavailable, RedisUnavailable
+from engine.operations.choices import RERANKER, THRESHOLD, Choice, Choices
 from engine.reranking.base import Reranker
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings
@@ -45,6 +46,7 @@ class Features:
         rerankers: Mapping[str, Reranker | None],
         caches: Caches,
         redis: RedisClient | None,
+        choices: Choices,
         *,
         language_model: bool,
         token_vectors: bool,
@@ -55,6 +57,7 @@ class Features:
         self._rerankers = rerankers
         self._caches = caches
         self._redis = redis
+        self._choices = choices
         self._language_model = language_model
         self._token_vectors = token_vectors
         self._seen: dict[str, tuple[str, datetime]] = {}
@@ -66,7 +69,8 @@ class Features:
         layers = {layer.name: layer for layer in await self._caches.report()}
         found = [
             *await self._storage(),
-            self._reranker(),
+            await self._reranker(),
+            await self._threshold(),
             Feature(
                 "language model",
                 settings.openai_model if self._language_model else "none",
@@ -117,11 +121,25 @@ class Features:
             Feature("embedder", settings.embedder, settings.embedder, why if waiting else ""),
         ]
 
-    def _reranker(self) -> Feature:
+    async def _reranker(self) -> Feature:
         asked = self._settings.default_reranker_type
-        serving = self._rerankers.get(asked)
-        why = "The embedder gives no token vectors." if serving is None and asked != "none" else ""
+        wanted = await self._choices.reranker()
+        serving = self._rerankers.get(wanted)
+        why = "The embedder gives no token vectors." if serving is None and wanted != "none" else ""
+        if (chosen := (await self._choices.chosen()).get(RERANKER)) is not None:
+            told = "is chosen" if chosen.value == wanted else "was chosen, which this version does not know"
+            why = f"{chosen.value} {told} on the rerankers page{_since(chosen)}. {why}".strip()
         return Feature("reranker", asked, serving.name if serving else "none", why)
+
+    async def _threshold(self) -> Feature:
+        setting = self._settings.answer_threshold
+        asked = f"{setting:g}" if setting >= 0 else "measured"
+        running = f"{await self._choices.threshold():g}"
+        effective = running if setting >= 0 else f"measured: {running}"
+        if (chosen := (await self._choices.chosen()).get(THRESHOLD)) is None:
+            return Feature("answer threshold", asked, effective)
+        why = f"It is chosen on the rerankers page{_since(chosen)}."
+        return Feature("answer threshold", asked, running, why)
 
     def _semantic(self) -> Feature:
         if self._caches.semantic is None:
@@ -153,6 +171,10 @@ class Features:
         if not status.writable:
             return Feature(name, "on", f"{server}, reading only", f"Redis: {status.why}. {instead}")
         return Feature(name, "on", server)
+
+
+def _since(choice: Choice) -> str:
+    return f" since {choice.chosen_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _layer(name: str, asked: bool, layer: LayerReport | None) -> Feature:

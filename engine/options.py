@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.asking import AskingLimits
 from engine.caching.caches import CacheOptions
 from engine.documents.parsing import ParsingLimits
 from engine.reranking.options import RerankerOptions
@@ -61,6 +62,16 @@ def parsing_limits(settings: Settings) -> ParsingLimits:
         max_rows=settings.max_table_rows,
         timeout_seconds=settings.parse_timeout_seconds,
         max_memory_bytes=settings.parse_memory_bytes,
+    )
+
+
+def asking_limits(settings: Settings) -> AskingLimits:
+    """How much is read for an answer."""
+    return AskingLimits(
+        k=settings.default_retrieval_k,
+        top_n=settings.default_rerank_top_n,
+        question_characters=settings.max_question_characters,
+        history_turns=settings.answer_history_turns,
     )
 
 

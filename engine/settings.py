@@ -70,6 +70,11 @@ class Settings(BaseSettings):
     cascade_strong: str = Field("bge", description="The cascade's reranker of the best few")
     cascade_depth: int = Field(10, ge=1, le=200, description="How many those few are")
 
+    challenger_reranker: str = Field(
+        "", description="Scores a share of real questions too, after they were answered; empty is off"
+    )
+    challenger_share: float = Field(0.1, ge=0, le=1, description="That share")
+
     # Redis
     enable_redis_cache: bool = Field(False, description="Share cached results through Redis")
     enable_redis_sessions: bool = Field(False, description="Keep a hot copy of sessions in Redis")

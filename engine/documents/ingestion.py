@@ -255,8 +255,8 @@ class Ingestion:
             await self.reindex([document_id])
         return after
 
-    async def ingest_passages(self, documents: Sequence[SplitDocument]) -> None:
-        """Store documents that are split already: for test collections.
+    async def ingest_passages(self, documents: Sequence[SplitDocument], tags: Sequence[str] = ()) -> None:
+        """Store documents that are split already, under these tags: for test collections.
 
         They are embedded together, which is faster than one by one, and stored one by one.
         """
@@ -272,7 +272,7 @@ class Ingestion:
                     content=content,
                     content_hash=hashlib.sha256(content).hexdigest(),
                     page_count=None,
-                    metadata=Metadata(title=title or name, language="und"),
+                    metadata=Metadata(title=title or name, language="und", tags=tuple(tags)),
                     passages=passages,
                 )
             )

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.documents.model import Block, ParsedDocument
 from engine.errors import BadInput
+from engine.text.normalisation import normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,12 @@ def read_collection(folder: Path, limit: int | None = None) -> TestCollection:
     for query, record, gain in _judgments(folder / "qrels.tsv"):
         relevance.setdefault(query, {})[record] = gain
     return TestCollection(folder.name, corpus, queries[:limit], relevance)
+
+
+def plain_text(text: str) -> ParsedDocument:
+    """A record as the parser of plain text would give it: one paragraph a line."""
+    lines = normalise(text, keep_line_breaks=True).split("\n")
+    return ParsedDocument(tuple(Block("paragraph", line) for line in lines if line))
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -14,11 +14,10 @@ import numpy as np
 from sqlalchemy import text
 
 from engine.documents.ingestion import SplitDocument
-from engine.documents.model import Block, ParsedDocument
 from engine.documents.passages import split_passages
 from engine.engine import Engine, open_engine
 from engine.errors import BadInput
-from engine.evaluation.collection import Query, TestCollection
+from engine.evaluation.collection import Query, TestCollection, plain_text
 from engine.evaluation.model import Estimate, Pair
 from engine.evaluation.significance import bootstrap_mean, paired_p_value
 from engine.retrieval.model import Candidate
@@ -167,12 +166,6 @@ async def _index(engine: Engine, collection: TestCollection, progress: Progress)
             progress("indexing", done, len(collection.corpus))
     async with engine.database.autocommit() as db:
         await db.execute(text("VACUUM ANALYZE"))
-
-
-def plain_text(text: str) -> ParsedDocument:
-    """A record as the parser of plain text would give it: one paragraph a line."""
-    lines = normalise(text, keep_line_breaks=True).split("\n")
-    return ParsedDocument(tuple(Block("paragraph", line) for line in lines if line))
 
 
 async def _record_ids(engine: Engine) -> dict[int, str]:
