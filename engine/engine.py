@@ -9,7 +9,6 @@ from uuid import UUID
 
 from engine.access.principal import SYSTEM, Access, acting
 from engine.answering.base import Exchange
-from engine.answering.evidence import ANSWER_THRESHOLD
 from engine.answering.extractive import QuotingAnswerer
 from engine.answering.model import Answer, Answered, AnswerEvent, Mode
 from engine.answering.suggestions import suggest
@@ -49,7 +48,14 @@ from engine.opening import (
 from engine.operations.choices import ChoiceName, Choices
 from engine.operations.drain import Drain
 from engine.operations.operations import Operations, OperatorAction, Via
-from engine.options import asking_limits, cache_options, embedder_options, parsing_limits, reranker_options
+from engine.options import (
+    asking_limits,
+    cache_options,
+    chosen_by_settings,
+    embedder_options,
+    parsing_limits,
+    reranker_options,
+)
 from engine.reranking import RerankerParts
 from engine.reranking.base import Scores
 from engine.reranking.tokens import PassageTokens
@@ -70,7 +76,6 @@ class Engine:
     documents: listing, reading and editing documents. ingestion: taking files in.
     sessions: conversations and their turns.
     database, vectors: the pool and the vector index, for measuring and checks.
-    comparison: rerankers side by side, over question sets and on real questions.
     operations: what operators do, recorded. drain: whether anything new is taken.
     metrics, history, traces: what is counted, what was, and how the latest questions went.
     access: who acts, and what they may do. entrance: accounts, keys, sign-ins.
@@ -104,7 +109,7 @@ class Engine:
         self.entrance = entrance
         self._parts = parts
         self.operations = operations
-        self.comparison = comparison
+        self._comparison = comparison
         self.caches = caches
         self.metrics = metrics
         self.traces = traces
@@ -248,14 +253,20 @@ class Engine:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
         await self.sessions.purge(self.settings.delete_grace_seconds)
         await self.entrance.sign_ins.prune()
-        await self.comparison.sets.purge(self.settings.delete_grace_seconds)
+        await self._comparison.sets.purge(self.settings.delete_grace_seconds)
         await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
+
+    @property
+    def comparison(self) -> Comparison:
+        """Rerankers side by side, over question sets and on real questions. Raises NotAllowed."""
+        self.access.require("operate")
+        return self._comparison
 
     async def choose(self, name: ChoiceName, value: str | None, via: Via = "program") -> OperatorAction:
         """From now on this reranker, or this answer threshold, in every process; None: as set.
 
-        The one place where it can be asked who may. Raises BadInput, DatabaseUnavailable.
+        An operator's. Raises BadInput, DatabaseUnavailable, NotAllowed.
         """
         return await self.operations.choose(name, value, via)
 
@@ -325,12 +336,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
 
         pgbouncer = PgBouncerConsole(settings.pgbouncer_url) if settings.use_pgbouncer else None
         language_model, writing = open_language_model(stack, settings)
-        choices = Choices(
-            database,
-            rerankers,
-            settings.default_reranker_type,
-            settings.answer_threshold if settings.answer_threshold >= 0 else ANSWER_THRESHOLD,
-        )
+        choices = Choices(database, rerankers, *chosen_by_settings(settings))
         asker = Asker(
             retriever,
             tokens,
@@ -379,7 +385,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 language_model=language_model is not None,
                 token_vectors=embedder.token_dimension > 0,
             ),
-            operations=Operations(database, caches, drain, access, choices),
+            operations=Operations(database, caches, drain, choices, access),
             comparison=open_comparison(
                 stack, settings, database, retriever, rerankers, ingestion, asker, traffic
             ),

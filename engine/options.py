@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.answering.evidence import ANSWER_THRESHOLD
 from engine.asking import AskingLimits
 from engine.caching.caches import CacheOptions
 from engine.documents.parsing import ParsingLimits
@@ -73,6 +74,12 @@ def asking_limits(settings: Settings) -> AskingLimits:
         question_characters=settings.max_question_characters,
         history_turns=settings.answer_history_turns,
     )
+
+
+def chosen_by_settings(settings: Settings) -> tuple[str, float]:
+    """The default reranker and the answer threshold, until an operator chooses others."""
+    threshold = settings.answer_threshold if settings.answer_threshold >= 0 else ANSWER_THRESHOLD
+    return settings.default_reranker_type, threshold
 
 
 def cache_options(settings: Settings) -> CacheOptions:

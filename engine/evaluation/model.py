@@ -165,11 +165,20 @@ class ArmFigures:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """nDCG@10 of `a` less that of `b`, question by question.
+    """nDCG@10 of `a` less that of `b`, question by question; p_value of a paired randomisation test."""
 
-    a, b: places in the report's arms. p_value: of a paired randomisation test, corrected for the
-    number of pairs (Holm 1979).
-    """
+    a: str
+    b: str
+    difference: float
+    p_value: float
+    wins: int
+    losses: int
+    ties: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPair:
+    """As Pair, of two places in a report's arms; p_value corrected for the number of pairs (Holm 1979)."""
 
     a: int
     b: int
@@ -193,7 +202,7 @@ class RunReport:
     judged: int
     reachable: float | None
     arms: tuple[ArmFigures, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ArmPair, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from sqlalchemy import Row
 
 from engine.evaluation.model import (
     ArmFigures,
+    ArmPair,
     Estimate,
-    Pair,
     PerQuestion,
     RiskPoint,
     RunReport,
@@ -88,14 +88,14 @@ def _figures(
 
 def _pairs(
     arms: Sequence[Arm], by_arm: Mapping[Arm, Mapping[int, Row[Any]]], judged: Sequence[int]
-) -> list[Pair]:
+) -> list[ArmPair]:
     if not judged:
         return []
     ndcg = [np.array([by_arm[arm][question].ndcg for question in judged]) for arm in arms]
     pairs = [*combinations(range(len(arms)), 2)]
     values = [paired_p_value(ndcg[a].tolist(), ndcg[b].tolist()) for a, b in pairs]
     return [
-        Pair(
+        ArmPair(
             a=a,
             b=b,
             difference=float((ndcg[a] - ndcg[b]).mean()),

@@ -14,12 +14,9 @@ from engine.access.principal import OPEN, Access
 from engine.caching.caches import LAYERS, Caches, LayerReport
 from engine.documents.store import bump_generation
 from engine.errors import DatabaseUnavailable
-<<<<<<< HEAD
 from engine.observability.process import process_name
-from engine.operations.drain import Drain
-=======
 from engine.operations.choices import ChoiceName, Choices
->>>>>>> 266030b (Rerankers compared: on one question, over question sets, on real questions; the better one made the default)
+from engine.operations.drain import Drain
 from engine.storage.database import Database
 from engine.storage.tables import operator_actions
 
@@ -27,11 +24,8 @@ log = logging.getLogger(__name__)
 
 Via = Literal["operations page", "rerankers page", "command line", "program"]
 CLEAR_CACHE = "clear cache layer"
-<<<<<<< HEAD
 DRAIN, SERVE = "drain", "serve again"
-=======
 CHOOSE = "choose"
->>>>>>> 266030b (Rerankers compared: on one question, over question sets, on real questions; the better one made the default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +43,14 @@ class OperatorAction:
 class Operations:
     """An operator's. Every method that does something records it."""
 
-<<<<<<< HEAD
-    def __init__(self, database: Database, caches: Caches, drain: Drain, access: Access = OPEN) -> None:
+    def __init__(
+        self, database: Database, caches: Caches, drain: Drain, choices: Choices, access: Access = OPEN
+    ) -> None:
         self._access = access
         self._database = database
         self._caches = caches
         self._drain = drain
-=======
-    def __init__(self, database: Database, caches: Caches, choices: Choices) -> None:
-        self._database = database
-        self._caches = caches
         self.choices = choices
->>>>>>> 266030b (Rerankers compared: on one question, over question sets, on real questions; the better one made the default)
 
     async def clear_cache(self, layers: Sequence[str] = LAYERS, via: Via = "program") -> list[OperatorAction]:
         """Empty cache layers by name, each an action of its own. Raises BadInput for a wrong name.
@@ -84,7 +74,6 @@ class Operations:
             for name, outcome in outcomes.items()
         ]
 
-<<<<<<< HEAD
     async def drain(self, via: Via = "program") -> OperatorAction:
         """Take no new questions and files in this process; what is under way is finished."""
         self._access.require("operate")
@@ -97,18 +86,18 @@ class Operations:
         self._access.require("operate")
         self._drain.end()
         return await self._record(OperatorAction(SERVE, process_name(), True, "It takes all again.", via))
-=======
+
     async def choose(self, name: ChoiceName, value: str | None, via: Via = "program") -> OperatorAction:
         """Put something in the place of a setting; None puts the setting back.
 
-        Raises BadInput, DatabaseUnavailable.
+        Raises BadInput, DatabaseUnavailable, NotAllowed.
         """
+        self._access.require("operate")
         before = (await self.choices.chosen()).get(name)
         await self.choices.choose(name, value)
         outcome = f"{value}, in every process." if value is not None else "As the setting says."
         was = f" It was {before.value}." if before else ""
         return await self._record(OperatorAction(CHOOSE, name, True, outcome + was, via))
->>>>>>> 266030b (Rerankers compared: on one question, over question sets, on real questions; the better one made the default)
 
     async def recent(self, limit: int = 50) -> list[OperatorAction]:
         """What was done last, the latest first. Raises DatabaseUnavailable."""
