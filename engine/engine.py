@@ -21,7 +21,7 @@ from engine.doctor import Check, Parts, diagnose
 from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
 from engine.documents.model import DocumentFilter, Passage
-from engine.documents.page_images import PageImage, render_page
+from engine.documents.page_images import PageImage, render_quoted
 from engine.documents.store import DocumentStore
 from engine.errors import BadInput
 from engine.evaluation.comparison import Comparison
@@ -240,14 +240,7 @@ class Engine:
         Raises NotFound, UnreadableFile.
         """
         content = await self.documents.file(passage.document_id)
-        first = passage.page or 1
-        drawn: list[tuple[int, PageImage]] = []
-        for page in range(first, (passage.last_page or first) + 1):
-            image = await asyncio.to_thread(render_page, content, page, quote, scale)
-            if image.found:
-                return page, image
-            drawn.append((page, image))
-        return drawn[0]
+        return await asyncio.to_thread(render_quoted, content, passage, quote, scale)
 
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""

@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 import pypdfium2 as pdfium
 from PIL import Image, ImageDraw
 
+from engine.documents.model import Passage
 from engine.errors import NotFound, UnreadableFile
 
 Box = tuple[int, int, int, int]
@@ -147,3 +148,15 @@ def _mark(image: Image.Image, boxes: list[Box]) -> Image.Image:
         draw.rectangle((left, top, right, bottom), fill=_HIGHLIGHT)
         draw.line((left, bottom, right, bottom), fill=_UNDERLINE, width=2)
     return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+
+def render_quoted(content: bytes, passage: Passage, quote: str, scale: float) -> tuple[int, PageImage]:
+    """The page of the passage on which the quote stands; where on none, its first, unmarked."""
+    first = passage.page or 1
+    drawn: list[tuple[int, PageImage]] = []
+    for page in range(first, (passage.last_page or first) + 1):
+        image = render_page(content, page, quote, scale)
+        if image.found:
+            return page, image
+        drawn.append((page, image))
+    return drawn[0]
