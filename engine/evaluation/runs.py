@@ -159,11 +159,13 @@ class Runs:
 
     async def aclose(self) -> None:
         """Leave what runs; another process, or the next start, can go on with it."""
-        tasks = [*self._tasks.values()]
-        for task in tasks:
+        tasks = dict(self._tasks)
+        for task in tasks.values():
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks.values())
+        for run_id in tasks:  # one that had not begun could not say so
+            await self._settle(self._store.leave(run_id, self._worker))
 
     def _check(self, names: Sequence[str]) -> None:
         if not names:
