@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from engine.access.audit import Audit, named
 from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange, Quoted
 from engine.answering.citations import resolve_citations
 from engine.answering.evidence import answerability
@@ -79,7 +80,9 @@ class Asker:
         limits: AskingLimits,
         models: Mapping[str, str],
         traces: Traces,
+        audit: Audit,
     ) -> None:
+        self._audit = audit
         self._retriever = retriever
         self._tokens = tokens
         self._sessions = sessions
@@ -188,8 +191,9 @@ class Asker:
             try:
                 draft = await self._draft(progress, session_id, filter, mode, chosen, replaces, emit)
             except asyncio.CancelledError:
+                answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode)
+                await asyncio.shield(asyncio.ensure_future(self._audited(answer, session_id)))
                 if session_id is not None:
-                    answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode)
                     keeping = self._sessions.add_turn(
                         session_id, answer, mode=mode, filter=filter, replaces=replaces
                     )
@@ -203,9 +207,15 @@ class Asker:
                     turn_id = await self._sessions.add_turn(
                         session_id, answer, mode=mode, filter=filter, replaces=replaces
                     )
+            await self._audited(answer, session_id)
             emit(Answered(answer, turn_id))
             if progress.retrieval is not None:
                 self.answered(answer, progress.retrieval, turn_id)
+
+    async def _audited(self, answer: Answer, session_id: UUID | None) -> None:
+        used = named(source.passage.document_id for source in answer.sources)
+        where = f"session {session_id}" if session_id else "no session"
+        await self._audit.record("ask", where, f"{answer.kind}; {used}")
 
     async def _draft(
         self,

@@ -1,4 +1,4 @@
-"""Commands about who can come in: accounts, REST keys and collections."""
+"""Commands about who can come in: accounts, REST keys, collections; and the audit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from engine.access.audit import as_csv
 from engine.access.principal import PERMISSIONS, ROLES
 from engine.engine import Engine
 from engine.errors import BadInput
@@ -50,6 +52,13 @@ def add_entrance_commands(command: Callable[[str, str], argparse.ArgumentParser]
     )
     collections.add_argument("subject", nargs="?", default="", metavar="NAME|ID")
     collections.add_argument("others", nargs="*", metavar="ACCOUNT|DOCUMENT", help="who or what")
+
+    audit = command("audit", "Show who did what, the latest first.")
+    audit.add_argument("--who", default="", help="name of an account")
+    audit.add_argument("--action", default="", help="as it is shown: ask, upload, delete …")
+    audit.add_argument("--days", type=float, default=30, help="how far back (default 30)")
+    audit.add_argument("--limit", type=int, default=1000)
+    audit.add_argument("--csv", action="store_true", help="as a table for other programs")
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -145,6 +154,25 @@ async def _collections(engine: Engine, options: argparse.Namespace) -> int:
     return 0
 
 
+async def _audit(engine: Engine, options: argparse.Namespace) -> int:
+    events = await engine.entrance.audit.list(
+        who=options.who,
+        action=options.action,
+        since=datetime.now(UTC) - timedelta(days=options.days),
+        limit=options.limit,
+    )
+    if options.json:
+        print_json({"events": [asdict(event) for event in events]})
+    elif options.csv:
+        print(as_csv(events), end="")
+    else:
+        for event in events:
+            refused = "" if event.done else "  (refused)"
+            told = f"{event.who:15}  {event.action:18}  {event.subject}  {event.outcome}{refused}"
+            print(f"{event.at:%Y-%m-%d %H:%M:%S}  {told}  [{event.via}]")
+    return 0
+
+
 def _number(given: str, what: str) -> int:
     if not (given.isascii() and given.isdigit() and len(given) < 10):
         raise BadInput(
@@ -166,4 +194,5 @@ ENTRANCE_COMMANDS: Mapping[str, Command] = {
     "accounts": _accounts,
     "keys": _keys,
     "collections": _collections,
+    "audit": _audit,
 }

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
+from engine.access.audit import named
 from engine.access.principal import SYSTEM, Access, acting
 from engine.answering.base import Exchange
 from engine.answering.extractive import QuotingAnswerer
@@ -205,7 +206,10 @@ class Engine:
         retrieval = await self._retriever.retrieve(
             question, reranker=reranker, also=also, filter=filter, k=kept, search=search
         )
-        return list(retrieval.candidates[:k])
+        found = list(retrieval.candidates[:k])
+        used = named(candidate.passage.document_id for candidate in found)
+        await self.entrance.audit.record("search", outcome=used)
+        return found
 
     async def rerank(
         self, question: str, passages: Sequence[Passage], *, reranker: str | None = None
@@ -247,6 +251,7 @@ class Engine:
         await self.sessions.purge(self.settings.delete_grace_seconds)
         await self.entrance.sign_ins.prune()
         await self._comparison.sets.purge(self.settings.delete_grace_seconds)
+        await self.entrance.audit.prune(self.settings.audit_retention_days)
         await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
 
@@ -307,6 +312,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         await vectors.prepare(database)
 
         documents = DocumentStore(database, access)
+        entrance = open_entrance(settings, database, access)
         index = DocumentIndex(database, vectors, access)
         caches = Caches(cache_options(settings), database, redis)
         stack.push_async_callback(caches.aclose)
@@ -346,6 +352,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 "language_model": settings.openai_model if language_model else "none",
             },
             traces,
+            entrance.audit,
         )
         await asker.reranker(settings.default_reranker_type)  # an unknown one is an error now
 
@@ -366,7 +373,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             drain=drain,
             parts=Parts(settings, database, embedder, rerankers, redis, pgbouncer, running=True),
             access=access,
-            entrance=open_entrance(settings, database, access),
+            entrance=entrance,
             features=Features(
                 settings,
                 database,

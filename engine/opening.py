@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from engine.access.accounts import AccountStore
+from engine.access.audit import Audit
 from engine.access.collections import CollectionStore
 from engine.access.keys import KeyStore
 from engine.access.passwords import Passwords
@@ -61,17 +62,18 @@ class Entrance:
     keys: KeyStore
     sign_ins: SignIns
     collections: CollectionStore
+    audit: Audit
 
 
 def open_entrance(settings: Settings, database: Database, access: Access) -> Entrance:
     """Accounts and what they show to come in."""
     passwords = Passwords()
     sign_ins = SignIns(
-        database, passwords, seconds=settings.sign_in_seconds, provided_role=settings.provided_role
+        database, passwords, access, seconds=settings.sign_in_seconds, provided_role=settings.provided_role
     )
     accounts = AccountStore(database, access, passwords, sign_ins.forget)
     keys = KeyStore(database, access, sign_ins.forget)
-    return Entrance(accounts, keys, sign_ins, CollectionStore(database, access))
+    return Entrance(accounts, keys, sign_ins, CollectionStore(database, access), Audit(database, access))
 
 
 def open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:

@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     listen_without_access_control: bool = Field(
         False, description="Serve other machines although nobody is asked who they are"
     )
+    audit_retention_days: int = Field(365, ge=0, description="How long the audit is kept; 0 is for ever")
     sign_in_seconds: int = Field(43_200, ge=60, description="Life of a browser's sign-in")
     provided_role: Literal["reader", "editor", "operator", "admin"] = Field(
         "reader", description="Role of whoever first comes through an identity provider"

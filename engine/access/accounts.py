@@ -15,6 +15,7 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.audit import note
 from engine.access.passwords import Passwords
 from engine.access.principal import ROLES, Access, Principal, Role
 from engine.errors import BadInput, NotFound
@@ -60,6 +61,8 @@ class AccountStore:
         async with self._database.write() as db:
             added = await db.execute(statement.on_conflict_do_nothing().returning(accounts))
             row = added.first()
+            if row is not None:
+                await note(db, self._access, "add account", name, role)
         if row is None:
             raise BadInput(f"There is an account “{name}” already.")
         return _account(row)
@@ -96,6 +99,9 @@ class AccountStore:
             row = (await db.execute(statement.returning(accounts))).first()
             if row is None:
                 raise NotFound(f"There is no account “{name}”.")
+            told = "another password" if "password" in values else ", ".join(map(str, values.values()))
+            what = "disable" if row.disabled and ends else "change"
+            await note(db, self._access, f"{what} account", row.name, told)
             if ends:
                 await db.execute(delete(sign_ins).where(sign_ins.c.account_id == row.id))
             if row.disabled:

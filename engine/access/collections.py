@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.accounts import account_id
+from engine.access.audit import note
 from engine.access.principal import OPEN, Access, Principal
 from engine.errors import BadInput, NotFound
 from engine.storage.account_tables import accounts, collection_members, collections
@@ -79,6 +80,8 @@ class CollectionStore:
         async with self._database.write() as db:
             added = await db.execute(statement.on_conflict_do_nothing().returning(collections.c.id))
             made = added.scalar()
+            if made is not None:
+                await note(db, self._access, "create collection", _name(name), f"number {made}")
         if made is None:
             raise BadInput(f"There is a collection “{_name(name)}” already.")
         return int(made)
@@ -91,6 +94,8 @@ class CollectionStore:
             await db.execute(
                 update(collections).where(collections.c.id == collection_id).values(everyone=everyone)
             )
+            told = "open to everyone" if everyone else "members only"
+            await note(db, self._access, "change collection", str(collection_id), told)
 
     async def add_member(self, collection_id: int, account: str) -> None:
         """Let an account read it, from its next question on."""
@@ -99,6 +104,7 @@ class CollectionStore:
             await _there(db, collection_id)
             values = {"collection_id": collection_id, "account_id": await account_id(db, account)}
             await db.execute(insert(collection_members).values(values).on_conflict_do_nothing())
+            await note(db, self._access, "add member", account, f"collection {collection_id}")
 
     async def remove_member(self, collection_id: int, account: str) -> None:
         """An account reads it no more, old answers made of it included."""
@@ -111,6 +117,7 @@ class CollectionStore:
                     collection_members.c.account_id == await account_id(db, account),
                 )
             )
+            await note(db, self._access, "remove member", account, f"collection {collection_id}")
 
     async def delete(self, collection_id: int) -> None:
         """Remove one that holds nothing. Raises BadInput for one that does, deleted documents included."""
@@ -118,11 +125,10 @@ class CollectionStore:
         holds = exists().where(documents.c.collection_id == collection_id)
         async with self._database.write() as db:
             await _there(db, collection_id)
-            gone = await db.execute(
-                delete(collections).where(
-                    collections.c.id == collection_id, ~holds, collections.c.id != DEFAULT
-                )
-            )
+            which = (collections.c.id == collection_id, ~holds, collections.c.id != DEFAULT)
+            gone = await db.execute(delete(collections).where(*which))
+            if gone.rowcount:
+                await note(db, self._access, "remove collection", str(collection_id))
         if not gone.rowcount:
             raise BadInput(
                 "This collection cannot be removed.",

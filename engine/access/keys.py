@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, insert, select, update
 
 from engine.access.accounts import account_id
+from engine.access.audit import note
 from engine.access.principal import PERMISSIONS, Access, Permission
 from engine.access.tokens import hashed
 from engine.errors import BadInput, NotFound
@@ -63,6 +64,7 @@ class KeyStore:
                     expires_at=None if days is None else func.now() + timedelta(days=days),
                 )
             )
+            await note(db, self._access, "create key", account, f"{', '.join(scopes)}: {name}")
         return key
 
     async def list(self) -> builtins.list[Key]:
@@ -97,6 +99,8 @@ class KeyStore:
                 .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
                 .values(revoked_at=func.now())
             )
+            if changed.rowcount:
+                await note(db, self._access, "revoke key", str(key_id))
         if not changed.rowcount:
             raise NotFound(f"There is no key {key_id} that could be revoked.")
         self._changed()

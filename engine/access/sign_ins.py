@@ -17,8 +17,9 @@ from sqlalchemy import Row, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from engine.access.accounts import cleaned, principal_of
+from engine.access.audit import note
 from engine.access.passwords import Passwords
-from engine.access.principal import Principal, Role
+from engine.access.principal import Access, Principal, Role
 from engine.access.tokens import hashed
 from engine.errors import NotSignedIn
 from engine.storage.account_tables import accounts, api_keys, sign_ins
@@ -40,12 +41,14 @@ class SignIns:
         self,
         database: Database,
         passwords: Passwords,
+        access: Access,
         *,
         seconds: float,
         provided_role: Role = "reader",
     ) -> None:
         self._database = database
         self._passwords = passwords
+        self._access = access
         self._seconds = seconds
         self._provided_role = provided_role
         self._known: TTLCache[str, Principal] = TTLCache(KNOWN, KNOWN_SECONDS)
@@ -67,6 +70,8 @@ class SignIns:
         async with self._database.write() as db:
             if row is None or not right or not row.open or row.disabled:
                 await db.execute(_failed(name))
+                who = principal_of(row) if row else Principal("", name[:100], "reader")
+                await note(db, self._access, "sign in", done=False, who=who)
                 failed = True
             else:
                 failed = False
@@ -79,6 +84,7 @@ class SignIns:
                 await db.execute(
                     insert(sign_ins).values(token=hashed(token), account_id=row.id, expires_at=ends)
                 )
+                await note(db, self._access, "sign in", who=principal_of(row))
         if failed:
             raise NotSignedIn(WRONG, hint="Wait a little, and try again.")
         return token

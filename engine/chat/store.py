@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from engine.access.audit import note
 from engine.access.principal import OPEN, Access
 from engine.access.tokens import hashed
 from engine.answering.model import Answer, Mode
@@ -108,17 +109,16 @@ class SessionStore:
         """Give it another title. Raises BadInput for an empty one."""
         if not _title(title):
             raise BadInput("A session needs a title.")
-        await self._change(self._living(session_id), title=_title(title))
+        await self._change("rename", self._living(session_id), title=_title(title))
 
     async def delete(self, session_id: UUID) -> None:
         """Hide it; `restore` brings it back until it is purged."""
-        await self._change(self._living(session_id), deleted_at=func.now(), version=_NEXT_VERSION)
+        await self._change("delete", self._living(session_id), deleted_at=func.now(), version=_NEXT_VERSION)
 
     async def restore(self, session_id: UUID) -> None:
         """Undo `delete`."""
-        await self._change(
-            and_(sessions.c.id == session_id, self._own()), deleted_at=None, version=_NEXT_VERSION
-        )
+        mine = and_(sessions.c.id == session_id, self._own())
+        await self._change("restore", mine, deleted_at=None, version=_NEXT_VERSION)
 
     async def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago than that."""
@@ -138,12 +138,12 @@ class SessionStore:
     async def share(self, session_id: UUID) -> str:
         """A new link's token: whoever has it, and may come in, reads the session. An older link ends."""
         token = secrets.token_urlsafe(24)
-        await self._change(self._living(session_id), share=hashed(token))
+        await self._change("share", self._living(session_id), share=hashed(token))
         return token
 
     async def unshare(self, session_id: UUID) -> None:
         """End the link."""
-        await self._change(self._living(session_id), share=None)
+        await self._change("end a share", self._living(session_id), share=None)
 
     async def is_shared(self, session_id: UUID) -> bool:
         """Whether there is a link to it."""
@@ -280,13 +280,20 @@ class SessionStore:
 
     async def export(self, session_id: UUID) -> str:
         """The session as Markdown, with its sources."""
-        return as_markdown(await self.get(session_id), await self.turns(session_id))
+        text = as_markdown(await self.get(session_id), await self.turns(session_id))
+        if self._access.on:
+            async with self._database.write() as db:
+                await note(db, self._access, "export", f"session {session_id}")
+        return text
 
-    async def _change(self, which: Any, **values: object) -> None:
+    async def _change(self, action: str, which: Any, **values: object) -> None:
         async with self._database.write() as db:
-            changed = await db.execute(update(sessions).where(which).values(**values))
-            if not changed.rowcount:
+            changed = await db.execute(
+                update(sessions).where(which).values(**values).returning(sessions.c.id)
+            )
+            if (session_id := changed.scalar()) is None:
                 raise _no_session()
+            await note(db, self._access, action, f"session {session_id}")
 
     def _own(self) -> ColumnElement[bool]:
         """Sessions of whoever acts; all of them without access control."""

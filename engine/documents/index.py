@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.audit import named, note
 from engine.access.collections import DEFAULT, check_collection
 from engine.access.principal import OPEN, Access
 from engine.documents.model import Metadata, PassageDraft
@@ -141,6 +142,9 @@ class DocumentIndex:
             )
             await bump_generation(db, term_count=terms)
             await db.execute(update(documents).where(documents.c.id == document_id).values(term_count=terms))
+            action = "index anew" if again else "upload"
+            where = f"collection {prepared.collection_id}, {named([document_id])}"
+            await note(db, self._access, action, prepared.file_name, where)
         return document_id, "done" if before is None or again else "replaced"
 
     async def purge(self, older_than_seconds: float) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.audit import named, note
 from engine.access.collections import check_collection
 from engine.access.principal import OPEN, Access
 from engine.documents.model import STATUSES, Document, Metadata, Passage, Status
@@ -198,6 +199,7 @@ class DocumentStore:
                 .returning(documents)
             )
             await bump_generation(db)
+            await note(db, self._access, "edit", named([document_id]), ", ".join(changed))
             return document_of(row.one())
 
     async def update_many(
@@ -230,6 +232,7 @@ class DocumentStore:
                 values["edited"] = sorted({*edited, *(values.keys() & set(METADATA))})
                 await db.execute(update(documents).where(documents.c.id == document_id).values(**values))
             await bump_generation(db)
+            await note(db, self._access, "edit", named(row.id for row in found), "tags or status")
             return len(found)
 
     async def delete(self, ids: Sequence[int]) -> int:
@@ -240,9 +243,12 @@ class DocumentStore:
                 update(documents)
                 .where(documents.c.id.in_(ids[:_MANY]), self._living())
                 .values(deleted_at=func.now())
+                .returning(documents.c.id)
             )
+            gone = changed.scalars().all()
             await bump_generation(db)
-            return int(changed.rowcount)
+            await note(db, self._access, "delete", named(gone))
+            return len(gone)
 
     async def restore(self, ids: Sequence[int]) -> int:
         """Undo `delete`. One whose file has been ingested again since stays deleted."""
@@ -263,9 +269,12 @@ class DocumentStore:
                     ~taken,
                 )
                 .values(deleted_at=None)
+                .returning(documents.c.id)
             )
+            back = changed.scalars().all()
             await bump_generation(db)
-            return int(changed.rowcount)
+            await note(db, self._access, "restore", named(back))
+            return len(back)
 
     async def move(self, ids: Sequence[int], collection_id: int) -> int:
         """Put documents into another collection; returns how many. Raises NotFound, BadInput."""
@@ -286,10 +295,15 @@ class DocumentStore:
                     f"That collection has a file “{clash}” already.", hint="Delete one of the two first."
                 )
             changed = await db.execute(
-                update(documents).where(moving).values(collection_id=collection_id, updated_at=func.now())
+                update(documents)
+                .where(moving)
+                .values(collection_id=collection_id, updated_at=func.now())
+                .returning(documents.c.id)
             )
+            moved = changed.scalars().all()
             await bump_generation(db)
-            return int(changed.rowcount)
+            await note(db, self._access, "move", named(moved), f"to collection {collection_id}")
+            return len(moved)
 
     async def statistics(self) -> Statistics:
         """Counts for the top of the Documents page."""

@@ -18,7 +18,7 @@ from engine.observability.process import process_name
 from engine.operations.choices import ChoiceName, Choices
 from engine.operations.drain import Drain
 from engine.storage.database import Database
-from engine.storage.tables import operator_actions
+from engine.storage.tables import audit_events
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +102,10 @@ class Operations:
     async def recent(self, limit: int = 50) -> list[OperatorAction]:
         """What was done last, the latest first. Raises DatabaseUnavailable."""
         self._access.require("operate")
-        columns = operator_actions.c
+        columns = audit_events.c
         statement = (
             select(columns.action, columns.subject, columns.done, columns.outcome, columns.via, columns.at)
+            .where(columns.action.in_((CLEAR_CACHE, DRAIN, SERVE)))
             .order_by(columns.id.desc())
             .limit(limit)
         )
@@ -115,7 +116,9 @@ class Operations:
         log.info("%s %s, by the %s: %s", action.action, action.subject, action.via, action.outcome)
         row = asdict(action)
         del row["at"]
-        statement = insert(operator_actions).values(row).returning(operator_actions.c.at)
+        who = self._access.principal()
+        statement = insert(audit_events).values(**row, who_id=who.id, who=who.name)
+        statement = statement.returning(audit_events.c.at)
         try:
             async with self._database.write() as db:
                 return replace(action, at=(await db.execute(statement)).scalar_one())

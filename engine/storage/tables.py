@@ -181,9 +181,9 @@ idempotency_keys = Table(
     Index("idempotency_keys_expires_at", "expires_at"),
 )
 
-# What operators did. Rows are added and never changed.
-operator_actions = Table(
-    "operator_actions",
+# Who did what. Rows are added and never changed; a trigger sees to it.
+audit_events = Table(
+    "audit_events",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     _now("at"),
@@ -192,6 +192,9 @@ operator_actions = Table(
     Column("done", Boolean, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("via", Text, nullable=False),
+    Column("who_id", Text, nullable=False, server_default="local"),
+    Column("who", Text, nullable=False, server_default="local"),
+    Index("audit_events_at", "at"),
 )
 
 # Metrics over time: a row is what one run of a process measured in `seconds` from `at` on.
