@@ -11,6 +11,7 @@ from engine.access.principal import Principal
 ROOT = Path(__file__).resolve().parent.parent
 CHAT = ROOT / "pages" / "chat.py"
 DOCUMENTS = ROOT / "pages" / "documents.py"
+RERANKERS = ROOT / "pages" / "rerankers.py"
 OPERATIONS = ROOT / "pages" / "operations.py"
 
 
@@ -20,5 +21,8 @@ def pages(who: Principal) -> list[st.Page]:
         st.Page(CHAT, title="Chat", url_path="chat", default=True),
         st.Page(DOCUMENTS, title="Documents", url_path="documents"),
     ]
-    operators = [st.Page(OPERATIONS, title="Operations", url_path="operations")]
+    operators = [
+        st.Page(RERANKERS, title="Rerankers", url_path="rerankers"),
+        st.Page(OPERATIONS, title="Operations", url_path="operations"),
+    ]
     return everybodys + (operators if who.may("operate") else [])

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from app.rerankers.state import ComparisonState
 from engine.answering.model import Mode
 from engine.documents.model import DocumentFilter
 
@@ -44,6 +45,7 @@ class TabState:
     filter: what the Documents page lists. job_id: the ingestion that it follows.
     written: set once the answer that this tab follows is put away. Streamlit begins the next run
         while the last one is still being stopped.
+    comparison: of the Rerankers page.
     selections, uploads: count what was selected, or given up, so that the widget starts empty the next time.
     """
 
@@ -60,6 +62,7 @@ class TabState:
     selections: int = 0
     uploads: int = 0
     written: threading.Event | None = None
+    comparison: ComparisonState = field(default_factory=ComparisonState)
 
     def put(self, ask: Ask) -> None:
         """Have this asked in the coming run."""
