@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: run test lint check benchmarks clean
 
 run: $(VENV)/installed
-	$(BIN)/python -m uvicorn app.server:app --host $(HOST) --port $(PORT) --workers 1
+	$(BIN)/python -m uvicorn app.server:app --host $(HOST) --port $(PORT) --workers 1 --no-access-log
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

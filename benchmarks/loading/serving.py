@@ -59,7 +59,7 @@ def _app(home: Path, given: Mapping[str, str], name: str) -> Iterator[tuple[str,
     command = [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port), "--workers", "1"]
     environment = {k: v for k, v in os.environ.items() if k.lower() not in Settings.model_fields}
     environment |= {"DOSSIER_HOME": str(home), **given}
-    with _running([*command, "--log-level", "warning"], home / f"{name}.log", environment) as process:
+    with _running([*command, "--no-access-log"], home / f"{name}.log", environment) as process:
         address = f"http://127.0.0.1:{port}"
         _wait(process, f"{address}/health", home / f"{name}.log")
         yield address, process.pid

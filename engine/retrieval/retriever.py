@@ -25,6 +25,7 @@ from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.scope import Scope, resolve_scope
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
+from engine.storage.joined import Joined
 from engine.text.analysis import QuestionTerms, analyse_question
 from engine.text.normalisation import normalise_question
 
@@ -55,6 +56,17 @@ class Retriever:
         self._embeddings = caches.embeddings
         self._results = caches.results
         self._semantic = caches.semantic
+        self._scopes = Joined(self._read_scope)
+
+    async def _scope(self, filter: DocumentFilter) -> Scope:
+        """What is to be seen now. Those who may see everything share a read."""
+        if self._access.restricted() is None:
+            return await self._scopes(filter)
+        return await self._read_scope(filter)
+
+    async def _read_scope(self, filter: DocumentFilter) -> Scope:
+        async with self._database.read() as db:
+            return await resolve_scope(db, filter, self._access)
 
     async def embed_question(self, question: str) -> Embedding:
         """The question's embedding, cached."""
@@ -85,8 +97,7 @@ class Retriever:
         question = normalise_question(question)
         phrasings = tuple(dict.fromkeys((question, *map(normalise_question, also))))
         entering("searching")
-        async with self._database.read() as db:
-            scope = await resolve_scope(db, filter, self._access)
+        scope = await self._scope(filter)
         behind = (
             filter,
             k,
@@ -150,8 +161,7 @@ class Retriever:
 
         Raises DatabaseUnavailable; without the embedder, the lexical search serves alone.
         """
-        async with self._database.read() as db:
-            scope = await resolve_scope(db, filter, self._access)
+        scope = await self._scope(filter)
         return await self._find((normalise_question(question),), scope, k, "hybrid", max(k, depth))
 
     async def _find(

@@ -76,14 +76,15 @@ def search_form(text: str) -> str:
     return fold_diacritics(text).casefold()
 
 
+_DELETED = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
+_WHOLE: Select[Any] = select(corpus, _DELETED.scalar_subquery().label("deleted"))
+
+
 async def resolve_scope(db: AsyncConnection, filter: DocumentFilter, access: Access = OPEN) -> Scope:
     """Read the corpus figures and turn filter and rights into document ids, in one statement."""
     if (principal := access.restricted()) is not None:
         return await _resolve_for(db, filter, access, principal)
-    deleted = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
-    statement: Select[Any] = select(corpus, deleted.scalar_subquery().label("deleted"))
-    if filter:
-        statement = statement.add_columns(*_allowed(filter, access))
+    statement = _WHOLE.add_columns(*_allowed(filter, access)) if filter else _WHOLE
     row = (await db.execute(statement)).one()
     return Scope(
         generation=row.generation,
@@ -104,11 +105,10 @@ async def _resolve_for(
         documents.c.deleted_at.is_(None), documents.c.collection_id.in_(select(own.c.id))
     )
     read = living.cte("read")
-    deleted = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
     hidden = exists().where(documents.c.collection_id.not_in(select(own.c.id)))
     statement = select(
         corpus,
-        deleted.scalar_subquery().label("deleted"),
+        _DELETED.scalar_subquery().label("deleted"),
         select(hidden).scalar_subquery().label("hidden"),
         select(func.array_agg(own.c.id.distinct())).scalar_subquery().label("collections"),
         select(func.array_agg(read.c.id)).scalar_subquery().label("read"),
