@@ -38,6 +38,7 @@ from engine.observability.traffic import Traffic
 from engine.observability.watch import watching
 from engine.opening import (
     Entrance,
+    load_default_reranker,
     open_database,
     open_entrance,
     open_exporter,
@@ -58,7 +59,8 @@ from engine.options import (
     reranker_options,
 )
 from engine.reranking import RerankerParts
-from engine.reranking.base import Scores
+from engine.reranking.base import RerankerState, Scores
+from engine.reranking.local import own_model
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedding
@@ -221,6 +223,28 @@ class Engine:
             raise BadInput("That reranker scores nothing.", hint="Name another one.")
         return await chosen.score(question, passages)
 
+    async def reload_reranker(self, name: str) -> None:
+        """Load a reranker's model anew, as it now is on disk; returns when that has begun.
+
+        Its state, and `features`, tell how it goes; the built-in one serves meanwhile. All that
+        share the model, such as the cascade, share the new one. Raises BadInput for a reranker
+        without a model in this process.
+        """
+        model = own_model(self._asker.reranker(name))
+        if model is None:
+            raise BadInput(f"The reranker “{name}” has no model of its own here to be loaded.")
+        await model.reload()
+
+    async def wait_for_reranker(self, name: str | None = None) -> RerankerState:
+        """Load the reranker's model if it has one, and wait until it serves or has failed.
+
+        For measurements; questions need not wait. Raises BadInput for an unknown name.
+        """
+        reranker = self._asker.reranker(name)
+        if (model := own_model(reranker)) is not None:
+            await model.loaded()
+        return reranker.state() if reranker else RerankerState()
+
     async def changed_sources(self, turns: Sequence[Turn]) -> dict[int, tuple[ChangedSource, ...]]:
         """By turn id, cited documents that have since changed in the cited place, or are gone."""
         return await changed_sources(self.documents, turns)
@@ -320,6 +344,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         tokens = PassageTokens(database, vectors, embedder, access) if embedder.token_dimension else None
         parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
         rerankers = open_rerankers(stack, parts, metrics)
+        load_default_reranker(rerankers, settings)
         sessions = SessionStore(database, open_hot_copy(stack, settings, redis), access)
         drain = Drain()
         ingestion = Ingestion(

@@ -124,12 +124,22 @@ class Features:
     async def _reranker(self) -> Feature:
         asked = self._settings.default_reranker_type
         wanted = await self._choices.reranker()
-        serving = self._rerankers.get(wanted)
-        why = "The embedder gives no token vectors." if serving is None and wanted != "none" else ""
+        runs, why = self._reranker_now(wanted)
         if (chosen := (await self._choices.chosen()).get(RERANKER)) is not None:
             told = "is chosen" if chosen.value == wanted else "was chosen, which this version does not know"
             why = f"{chosen.value} {told} on the rerankers page{_since(chosen)}. {why}".strip()
-        return Feature("reranker", asked, serving.name if serving else "none", why)
+        return Feature("reranker", asked, runs, why)
+
+    def _reranker_now(self, wanted: str) -> tuple[str, str]:
+        """Which one serves, and why another one than is wanted."""
+        reranker = self._rerankers.get(wanted)
+        if reranker is None:
+            return "none", "The embedder gives no token vectors." if wanted != "none" else ""
+        state = reranker.state()
+        if state.status == "ready":
+            return reranker.name, state.why
+        loading = f"{wanted} is being loaded: {state.why or 'it begins'}."
+        return state.served_by or "none", loading if state.status == "loading" else state.why
 
     async def _threshold(self) -> Feature:
         setting = self._settings.answer_threshold

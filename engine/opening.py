@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.access.accounts import AccountStore
 from engine.access.audit import Audit
@@ -21,7 +21,10 @@ from engine.observability.metrics import Metrics
 from engine.observability.rerankers import MeasuredReranker
 from engine.observability.traces import Listener
 from engine.reranking import RERANKERS, RerankerParts
-from engine.reranking.base import Reranker
+from engine.reranking.base import BUILT_IN, Reranker
+from engine.reranking.cascade import NAME as CASCADE
+from engine.reranking.local import own_model
+from engine.reranking.stand_in import StandIn
 from engine.retrieval.vector import SERVER_SETTINGS
 from engine.settings import Settings
 from engine.storage.database import Database
@@ -132,10 +135,21 @@ def open_language_model(
 def open_rerankers(
     stack: AsyncExitStack, parts: RerankerParts, metrics: Metrics
 ) -> dict[str, Reranker | None]:
-    rerankers: dict[str, Reranker | None] = {}
+    """All rerankers by name; where one cannot serve, the built-in one does. No model is loaded yet."""
+    opened: dict[str, Reranker | None] = {}
+    parts = replace(parts, find=opened.get)
     for name, make in RERANKERS.items():
         if (reranker := make(parts)) is not None:
             stack.push_async_callback(reranker.aclose)
+            if name not in (BUILT_IN, CASCADE):
+                reranker = StandIn(reranker, lambda: opened.get(BUILT_IN))
             reranker = MeasuredReranker(reranker, metrics, RERANKERS)
-        rerankers[name] = reranker
-    return rerankers
+        opened[name] = reranker
+    return opened
+
+
+def load_default_reranker(rerankers: Mapping[str, Reranker | None], settings: Settings) -> None:
+    """Begin to load the model of the default reranker; those of others load at their first use."""
+    name = settings.default_reranker_type
+    if (model := own_model(rerankers.get(settings.cascade_strong if name == CASCADE else name))) is not None:
+        model.load()

@@ -67,6 +67,14 @@ class Bert:
 
     def hidden_states(self, batch: Sequence[NDArray[np.int32]]) -> list[Floats]:
         """The last layer of each sequence of ids: float32, (tokens, width)."""
+        states = self._infer(batch)
+        return [states[row, : len(ids)].copy() for row, ids in enumerate(batch)]
+
+    def first_states(self, batch: Sequence[NDArray[np.int32]]) -> Floats:
+        """The last layer of each sequence's first token: float32, (sequences, width)."""
+        return np.array(self._infer(batch)[:, 0])
+
+    def _infer(self, batch: Sequence[NDArray[np.int32]]) -> Floats:
         longest = max(map(len, batch))
         length = -(-longest // LENGTH_STEP) * LENGTH_STEP
         embedded = np.zeros((len(batch), length, self.width), np.float32)
@@ -74,8 +82,8 @@ class Bert:
         for row, ids in enumerate(batch):
             embedded[row, : len(ids)] = self._words(ids) + self._positions[: len(ids)]
             mask[row, :, :, : len(ids)] = 0
-        states = self._request.infer([embedded, mask], share_inputs=True, share_outputs=True)[0]
-        return [states[row, : len(ids)].copy() for row, ids in enumerate(batch)]
+        states: Floats = self._request.infer([embedded, mask], share_inputs=True, share_outputs=True)[0]
+        return states
 
 
 def _graph(shape: BertShape, tensors: Tensors) -> Any:

@@ -58,3 +58,17 @@ def reading(folder: Path) -> Iterator[None]:
             f"The model in {folder} cannot be read.",
             hint="Delete the folder; it is made anew at the next start.",
         ) from error
+
+
+@contextmanager
+def only_one(target: Path) -> Iterator[None]:
+    """Of several processes that prepare `target`, one at a time; where files can be locked."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".preparing-{target.name}").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

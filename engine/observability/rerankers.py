@@ -25,11 +25,16 @@ class MeasuredReranker:
 
     def __init__(self, inner: Reranker, metrics: Metrics, names: Iterable[str]) -> None:
         self.inner = inner
-        self.name, self.depth = inner.name, inner.depth
+        self.name = inner.name
         self._names = frozenset(names)
         self._seconds = metrics.reranker_seconds.labels(inner.name)
         self._passages = metrics.reranker_passages.labels(inner.name)
         self._fallbacks = metrics.reranker_fallbacks
+
+    @property
+    def depth(self) -> int:
+        """See Reranker."""
+        return self.inner.depth
 
     async def score(self, question: str, passages: Sequence[Passage]) -> Scores:
         """See Reranker."""

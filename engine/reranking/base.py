@@ -10,6 +10,7 @@ from engine.documents.model import Passage
 from engine.reranking.combination import Support
 
 Status = Literal["ready", "idle", "loading", "failed"]
+BUILT_IN = "built-in"  # needs no model of its own, and stands in for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +41,26 @@ class RerankerState:
 
     status: ``idle`` is not loaded yet, and loads at its first use. why: what it waits for or
         what failed, and what to do. waiting: passages in its queue. memory_bytes: of its model,
-        None where it has none of its own.
+        None where it has none of its own. served_by: who stands in until it is ready.
     """
 
     status: Status = "ready"
     why: str = ""
     waiting: int = 0
     memory_bytes: int | None = None
+    served_by: str = ""
 
 
 class Reranker(Protocol):
     """Scores passages for a question. Safe to call from many tasks at once.
 
-    name: registry name. depth: how many of the best candidates it is worth being given.
+    name: registry name. depth: how many of the best candidates it is worth being given now.
     """
 
     name: str
-    depth: int
+
+    @property
+    def depth(self) -> int: ...
 
     async def score(self, question: str, passages: Sequence[Passage]) -> Scores:
         """One score a passage, in order; none for none. Never invents one.

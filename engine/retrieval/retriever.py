@@ -241,7 +241,8 @@ async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reran
     A candidate that the reranker gave no score keeps its place. Raises what the reranker raises.
     """
     ordered = sorted(candidates, key=lambda c: -c.score)
-    head, tail = ordered[: reranker.depth], ordered[reranker.depth :]
+    depth = reranker.depth  # read once: a model may become ready any moment
+    head, tail = ordered[:depth], ordered[depth:]
     scores = _finite(await reranker.score(question, [c.passage for c in head]))
     scored = [(c, v) for c, v in zip(head, scores.values, strict=True) if v is not None]
     # Support is of all passages, or of none.

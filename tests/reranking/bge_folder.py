@@ -22,11 +22,11 @@ SMALL, MINILM, BGE = Size(2, 64, 4), Size(12, 384, 12), Size(24, 1024, 16)
 POSITIONS = 8194
 
 
-def make_bge_folder(folder: Path, size: Size = SMALL) -> Path:
+def make_bge_folder(folder: Path, size: Size = SMALL, *, attention: float = 1.0) -> Path:
     """Write config, vocabulary (multilingual-e5-small has the same one) and float32 weights.
 
-    Weights are drawn so wide that attention picks single words: otherwise every text gets nearly
-    the same score, and no two ways of computing it would agree on an order.
+    Weights are so large that what is read shows in the score, and so small that rounding does not
+    swamp it. attention: makes it sharper; with much of it the slightest rounding changes the order.
     """
     import torch
     from safetensors.torch import save_file
@@ -59,12 +59,12 @@ def make_bge_folder(folder: Path, size: Size = SMALL) -> Path:
     for name, tensor in model.state_dict().items():
         if name.endswith("position_ids") or name.endswith("token_type_ids"):
             continue
-        tensors[name] = torch.from_numpy(_values(draw, name, tuple(tensor.shape)))
+        tensors[name] = torch.from_numpy(_values(draw, name, tuple(tensor.shape), attention))
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
-def _values(draw: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _values(draw: np.random.Generator, name: str, shape: tuple[int, ...], attention: float) -> np.ndarray:
     if "LayerNorm" in name:
         return np.full(shape, name.endswith("weight"), np.float32)
     if name.endswith("bias"):
@@ -72,5 +72,11 @@ def _values(draw: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.
     values = draw.standard_normal(shape, np.float32)
     if "embeddings" in name:
         return values * np.float32(0.05 if "position" in name or "token_type" in name else 1.0)
-    wide = 2.0 if ".query." in name or ".key." in name else 1.0
-    return values * np.float32(wide / shape[1] ** 0.5)
+    gain = 1.0
+    if ".query." in name or ".key." in name:
+        gain = attention
+    elif ".value." in name or "attention.output" in name:
+        gain = 4.0
+    elif ".encoder." in name:
+        gain = 0.3
+    return values * np.float32(gain / shape[1] ** 0.5)

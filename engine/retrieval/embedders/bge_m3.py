@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ModelUnavailable
+from engine.inference.device import best_device
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.embedders.local import LocalEmbedder, open_local
 from engine.retrieval.embedders.options import EmbedderOptions
@@ -31,7 +32,7 @@ class _BgeM3:
             )
         from FlagEmbedding import BGEM3FlagModel  # takes seconds: only where it is asked for
 
-        device = _best_device() if options.device == "auto" else options.device
+        device = best_device(options.device)
         try:
             self._model: Any = BGEM3FlagModel(options.bge_model, devices=device, use_fp16=device != "cpu")
         except (OSError, ValueError, RuntimeError) as error:
@@ -49,12 +50,3 @@ class _BgeM3:
         vectors = np.asarray(made, np.float32)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return [Embedding(vector) for vector in vectors]
-
-
-def _best_device() -> str:
-    """One device: left to choose, FlagEmbedding starts a process for each GPU."""
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda:0"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

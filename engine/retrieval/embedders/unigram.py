@@ -81,6 +81,11 @@ class UnigramTokeniser:
         own[1:-1] = spans[:, 1] > 0
         return Tokens(np.array(ids, np.int32), own, spans[own[1:-1]])
 
+    def ids(self, text: str) -> list[int]:
+        """Of the text alone: no prefix, no special tokens, not cut; unknown letters in a row are one."""
+        encoded: list[int] = self._pieces.encode(self._normalise(text)[0])
+        return encoded
+
     def _normalise(self, text: str) -> tuple[str, NDArray[np.int32]]:
         """The text as the vocabulary spells it, and which character of `text` each of its characters was."""
         parts = [self._replacements.get(character, character) for character in text]

