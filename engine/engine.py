@@ -226,9 +226,7 @@ class Engine:
     async def reload_reranker(self, name: str) -> None:
         """Load a reranker's model anew, as it now is on disk; returns when that has begun.
 
-        Its state, and `features`, tell how it goes; the built-in one serves meanwhile. All that
-        share the model, such as the cascade, share the new one. Raises BadInput for a reranker
-        without a model in this process.
+        `features` tells how it goes. Raises BadInput for one without a model in this process.
         """
         model = own_model(self._asker.reranker(name))
         if model is None:
@@ -236,12 +234,11 @@ class Engine:
         await model.reload()
 
     async def wait_for_reranker(self, name: str | None = None) -> RerankerState:
-        """Load the reranker's model if it has one, and wait until it serves or has failed.
+        """Load its model if it has one, and wait for that: measurements do, questions need not.
 
-        For measurements; questions need not wait. Raises BadInput for an unknown name.
+        Raises BadInput for an unknown name.
         """
-        reranker = self._asker.reranker(name)
-        if (model := own_model(reranker)) is not None:
+        if (model := own_model(reranker := self._asker.reranker(name))) is not None:
             await model.loaded()
         return reranker.state() if reranker else RerankerState()
 

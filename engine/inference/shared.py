@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import subprocess
 import threading
@@ -112,6 +111,7 @@ class SharedModel(Generic[Asked, Prepared, Result]):
         self._lock = threading.Lock()
         self._worker: Worker[Asked, Prepared, Result] | None = None
         self._loading = Loading()
+        self._over: Future[None] = Future()  # the loading that is under way, or was last
         self._closed = False
         self._failed_at = 0.0
         self.holders = 0
@@ -137,9 +137,7 @@ class SharedModel(Generic[Asked, Prepared, Result]):
     async def loaded(self) -> None:
         """Begin to load if that is due, and wait until it is done or has failed."""
         self.ensure()
-        if (worker := self._worker) is not None:
-            with contextlib.suppress(DossierError):
-                await asyncio.shield(asyncio.wrap_future(worker.loaded))
+        await asyncio.shield(asyncio.wrap_future(self._over))
 
     async def reload(self) -> None:
         """Let the model go and load it anew, as it now is on disk; `status` tells how that goes.
@@ -150,11 +148,13 @@ class SharedModel(Generic[Asked, Prepared, Result]):
             if self._closed or self.status == "loading":
                 return
             old, self._worker, self.model = self._worker, None, None
-            self.status, self.why = "loading", ""
+            self.status, self.why, self._over = "loading", "", Future()
         if old is not None:
             await old.aclose()
         with self._lock:
-            if not self._closed:
+            if self._closed:
+                self._over.set_result(None)
+            else:
                 self._begin()
 
     def submit(self, asked: Sequence[Asked]) -> list[Future[Result]]:
@@ -181,12 +181,16 @@ class SharedModel(Generic[Asked, Prepared, Result]):
     def _begin(self) -> None:
         self.status, self.why = "loading", ""
         self._loading = loading = Loading()
+        if self._over.done():
+            self._over = Future()
+        over = self._over
         self.loads += 1
         worker: Worker[Asked, Prepared, Result] = Worker(
             self._what, lambda: self._timed(loading), batch_size=self._batch_size
         )
         self._worker = worker
         worker.loaded.add_done_callback(lambda loaded: self._settled(worker, loaded))
+        worker.loaded.add_done_callback(lambda _: over.set_result(None))
         worker.begin()
 
     def _timed(self, loading: Loading) -> _Timed[Asked, Prepared, Result]:
