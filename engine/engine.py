@@ -38,7 +38,6 @@ from engine.observability.traffic import Traffic
 from engine.observability.watch import watching
 from engine.opening import (
     Entrance,
-    load_default_reranker,
     open_database,
     open_entrance,
     open_exporter,
@@ -59,8 +58,9 @@ from engine.options import (
     reranker_options,
 )
 from engine.reranking import RerankerParts
-from engine.reranking.base import RerankerState, Scores
-from engine.reranking.local import own_model
+from engine.reranking.base import Scores
+from engine.reranking.cascade import NAME as CASCADE
+from engine.reranking.models import RerankerModels
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedding
@@ -82,6 +82,7 @@ class Engine:
     operations: what operators do, recorded. drain: whether anything new is taken.
     metrics, history, traces: what is counted, what was, and how the latest questions went.
     access: who acts, and what they may do. entrance: accounts, keys, sign-ins.
+    reranker_models: loaded, waited for, loaded anew.
     """
 
     def __init__(
@@ -107,7 +108,9 @@ class Engine:
         drain: Drain,
         operations: Operations,
         comparison: Comparison,
+        reranker_models: RerankerModels,
     ) -> None:
+        self.reranker_models = reranker_models
         self.access = access
         self.entrance = entrance
         self._parts = parts
@@ -223,25 +226,6 @@ class Engine:
             raise BadInput("That reranker scores nothing.", hint="Name another one.")
         return await chosen.score(question, passages)
 
-    async def reload_reranker(self, name: str) -> None:
-        """Load a reranker's model anew, as it now is on disk; returns when that has begun.
-
-        `features` tells how it goes. Raises BadInput for one without a model in this process.
-        """
-        model = own_model(self._asker.reranker(name))
-        if model is None:
-            raise BadInput(f"The reranker “{name}” has no model of its own here to be loaded.")
-        await model.reload()
-
-    async def wait_for_reranker(self, name: str | None = None) -> RerankerState:
-        """Load its model if it has one, and wait for that: measurements do, questions need not.
-
-        Raises BadInput for an unknown name.
-        """
-        if (model := own_model(reranker := self._asker.reranker(name))) is not None:
-            await model.loaded()
-        return reranker.state() if reranker else RerankerState()
-
     async def changed_sources(self, turns: Sequence[Turn]) -> dict[int, tuple[ChangedSource, ...]]:
         """By turn id, cited documents that have since changed in the cited place, or are gone."""
         return await changed_sources(self.documents, turns)
@@ -341,7 +325,6 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         tokens = PassageTokens(database, vectors, embedder, access) if embedder.token_dimension else None
         parts = RerankerParts(retriever.embed_question, tokens, reranker_options(settings, home))
         rerankers = open_rerankers(stack, parts, metrics)
-        load_default_reranker(rerankers, settings)
         sessions = SessionStore(database, open_hot_copy(stack, settings, redis), access)
         drain = Drain()
         ingestion = Ingestion(
@@ -358,6 +341,8 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         pgbouncer = PgBouncerConsole(settings.pgbouncer_url) if settings.use_pgbouncer else None
         language_model, writing = open_language_model(stack, settings)
         choices = Choices(database, rerankers, *chosen_by_settings(settings))
+        models = RerankerModels(rerankers, {CASCADE: settings.cascade_strong})
+        models.load(await choices.reranker())
         asker = Asker(
             retriever,
             tokens,
@@ -408,6 +393,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 token_vectors=embedder.token_dimension > 0,
             ),
             operations=Operations(database, caches, drain, choices, access),
+            reranker_models=models,
             comparison=open_comparison(
                 stack, settings, database, retriever, rerankers, ingestion, asker, traffic
             ),

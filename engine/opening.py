@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,6 @@ from engine.observability.traces import Listener
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import BUILT_IN, Reranker
 from engine.reranking.cascade import NAME as CASCADE
-from engine.reranking.local import own_model
 from engine.reranking.stand_in import StandIn
 from engine.retrieval.vector import SERVER_SETTINGS
 from engine.settings import Settings
@@ -146,10 +145,3 @@ def open_rerankers(
             reranker = MeasuredReranker(reranker, metrics, RERANKERS)
         opened[name] = reranker
     return opened
-
-
-def load_default_reranker(rerankers: Mapping[str, Reranker | None], settings: Settings) -> None:
-    """Begin to load the model of the default reranker; those of others load at their first use."""
-    name = settings.default_reranker_type
-    if (model := own_model(rerankers.get(settings.cascade_strong if name == CASCADE else name))) is not None:
-        model.load()
