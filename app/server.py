@@ -26,6 +26,7 @@ from starlette.routing import Route  # noqa: E402
 from app.bridge import Bridge, publish  # noqa: E402
 from app.listening import LocalOnly  # noqa: E402
 from app.rest import RestRoutes  # noqa: E402
+from app.shield import Shield  # noqa: E402
 from app.sign_in import SignInFirst, sign_in_routes  # noqa: E402
 from app.tracing import TracedRoutes  # noqa: E402
 from engine import Engine, load_settings, open_engine  # noqa: E402
@@ -93,6 +94,7 @@ app: st.App = st.App(
     lifespan=lifespan,
     routes=[Route("/metrics", metrics), *sign_in_routes(opened)],
     middleware=[
+        Middleware(Shield, allowed=lambda: opened().settings.allowed_hosts),
         Middleware(LocalOnly, settings=load_settings),
         Middleware(TracedRoutes),
         Middleware(RestRoutes, api=make_api(opened)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from engine.access.audit import named
@@ -21,8 +22,8 @@ from engine.chat.store import SessionStore
 from engine.doctor import Check, Parts, diagnose
 from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
-from engine.documents.model import DocumentFilter, Passage
-from engine.documents.page_images import PageImage, render_quoted
+from engine.documents.model import DocumentFilter, PageImage, Passage
+from engine.documents.parsing.sandbox import draw_in_process
 from engine.documents.store import DocumentStore
 from engine.errors import BadInput
 from engine.evaluation.comparison import Comparison
@@ -71,6 +72,8 @@ from engine.settings import Settings, load_settings
 from engine.storage.database import Database
 from engine.storage.migrate import migrate
 from engine.storage.pgbouncer import PgBouncerConsole
+
+DRAWING_SECONDS = 20.0  # longest that a reader waits for a page's picture
 
 
 class Engine:
@@ -132,6 +135,8 @@ class Engine:
         self.vectors = vectors
         self._features = features
         self.history: History
+        self._drawing = asyncio.Semaphore(settings.ingest_concurrency)
+        self._drawing_limits = replace(parsing_limits(settings), timeout_seconds=DRAWING_SECONDS)
 
     def stream(
         self,
@@ -249,7 +254,10 @@ class Engine:
         Raises NotFound, UnreadableFile.
         """
         content = await self.documents.file(passage.document_id)
-        return await asyncio.to_thread(render_quoted, content, passage, quote, scale)
+        first = passage.page or 1
+        pages = (first, passage.last_page or first)
+        async with self._drawing:
+            return await draw_in_process(content, pages, quote, scale, self._drawing_limits)
 
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""

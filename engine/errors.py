@@ -41,7 +41,9 @@ class UnreadableFile(BadInput):
 
     `reason` is a short, stable word for tests and counters: ``encrypted``, ``empty``,
     ``truncated``, ``mislabelled``, ``unsupported``, ``too-large``, ``too-complex``,
-    ``no-text``, ``needs-converter``, ``timeout``, ``damaged``, ``name``.
+    ``no-text``, ``needs-converter``, ``timeout``, ``damaged``, ``name``; and for what no honest
+    document is: ``archive-bomb``, ``path-trick``, ``polyglot``, ``macros``, ``entities``,
+    ``huge-image``, ``external-content``.
     """
 
     def __init__(self, file_name: str, reason: str, message: str, *, hint: str = "") -> None:

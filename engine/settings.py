@@ -19,11 +19,15 @@ class Settings(BaseSettings):
     Sizes are in bytes and times in seconds unless the name says otherwise.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="forbid", case_sensitive=False)
+    model_config = SettingsConfigDict(
+        env_file=".env", frozen=True, extra="forbid", case_sensitive=False, hide_input_in_errors=True
+    )
 
     # where things are
     dossier_home: Path = Field(Path(".dossier"), description="Folder for the embedded database and models")
-    database_url: str = Field("", description="PostgreSQL ≥ 15 with pgvector; empty runs the embedded one")
+    database_url: str = Field(
+        "", repr=False, description="PostgreSQL ≥ 15 with pgvector; empty runs the embedded one"
+    )
     database_schema: str = Field(
         "public", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="Schema to live in"
     )
@@ -35,6 +39,7 @@ class Settings(BaseSettings):
     use_pgbouncer: bool = Field(False, description="Connect through pgBouncer, in transaction mode")
     pgbouncer_url: str = Field(
         "",
+        repr=False,
         validate_default=True,
         description="pgBouncer's address; migrations still go to the database's own",
     )
@@ -148,6 +153,10 @@ class Settings(BaseSettings):
     )
 
     # REST
+    allowed_hosts: str = Field(
+        "",
+        description="Host names answered to, with commas between; localhost and addresses always, `*` any",
+    )
     request_timeout_seconds: float = Field(60.0, gt=0, description="Longest REST request")
     max_requests_in_flight: int = Field(2_000, ge=1, description="REST requests at once, per process")
     rate_limit_enabled: bool = Field(False, description="Count REST requests by client address")
@@ -183,13 +192,22 @@ class Settings(BaseSettings):
 def load_settings(**given: object) -> Settings:
     """Read the settings; arguments win over the environment.
 
-    Raises BadInput that names each wrong setting, its value and what is allowed.
+    Raises BadInput that names each wrong setting, its value where it can be no secret, and what is
+    allowed.
     """
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, problem['loc'])).upper()}={problem['input']!r}: {problem['msg']}"
+            f"{'.'.join(map(str, problem['loc'])).upper()}{_shown(problem['loc'], problem['input'])}: "
+            f"{problem['msg']}"
             for problem in error.errors()
         ]
         raise BadInput("The settings cannot be used. " + "; ".join(lines)) from error
+
+
+def _shown(place: tuple[int | str, ...], given: object) -> str:
+    """The value as an error may tell it; nothing of a secret, an address, or a name unknown."""
+    field = Settings.model_fields.get(str(place[0])) if place else None
+    open_to_all = field is not None and field.repr and field.annotation is not SecretStr
+    return f"={given!r}" if open_to_all else ""

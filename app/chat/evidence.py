@@ -13,8 +13,7 @@ from app.navigation import DOCUMENTS
 from app.text import escape, marked, short
 from engine import Engine
 from engine.answering.model import Answer
-from engine.documents.model import Passage, Status
-from engine.documents.page_images import PageImage
+from engine.documents.model import PageImage, Passage, Status
 from engine.errors import NotFound
 
 _BEFORE, _AFTER = 180, 400  # characters shown of the neighbouring passages

@@ -1,11 +1,18 @@
-"""An answer's Markdown as HTML: formatting is kept; links, images, HTML and formulas are not."""
+"""An answer's Markdown as HTML: formatting is kept; images, HTML and formulas are not.
+
+A link to another place is no link to the browser: the page's script asks before it leads anywhere.
+"""
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from engine.answering.marks import single_marks
 from engine.answering.model import AnswerKind
@@ -16,14 +23,27 @@ _OPEN_DOUBT, _CLOSE_DOUBT = "\ue002", "\ue003"
 _OPEN_HEADER, _CLOSE_HEADER = "\ue004", "\ue005"
 _OURS = re.compile("[\ue000-\ue005]")
 _MARKS = re.compile(f"{_OPEN_MARK}(\\d+){_CLOSE_MARK}")
+_WEB = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 _DOUBT = "No source supports this sentence; check it."
 
 _written = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
-_written.disable(["link", "image", "autolink", "reference", "html_block", "html_inline"])
+_written.disable(["image", "reference", "html_block", "html_inline"])
+_written.validateLink = lambda url: _WEB.match(url) is not None  # type: ignore[method-assign]
 # Quotes are the documents' own words: no character in them is markup.
 _quoted = MarkdownIt("zero", {"breaks": True}).enable(["blockquote", "escape", "newline"])
 _BLOCK_MARKUP = re.compile(r"(?:(?:[>#*+-]+|\d+[.)])\s+)*")
 _TABLE_HEADER = re.compile(r"^> \*(.*)\*  $", re.MULTILINE)
+
+
+def _outside(_: Any, tokens: Sequence[Token], index: int, *rest: Any) -> str:
+    address = html.escape(str(tokens[index].attrGet("href")))
+    if not address:
+        return "<span>"
+    return f'<span class="outside" role="link" tabindex="0" title="{address}" data-address="{address}">'
+
+
+_written.add_render_rule("link_open", _outside)
+_written.add_render_rule("link_close", lambda *_: "</span>")
 
 
 @lru_cache(maxsize=1024)  # every run of the page draws the earlier answers again

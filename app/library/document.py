@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
-
 import streamlit as st
 
 from app.bridge import Bridge
@@ -62,7 +60,7 @@ def _draw_actions(bridge: Bridge, state: TabState, document: Document) -> None:
             "Download",
             lambda: bridge.call(lambda engine: engine.documents.file(document.id)),
             file_name=document.file_name,
-            mime=mimetypes.guess_type(document.file_name)[0] or "application/octet-stream",
+            mime="application/octet-stream",  # to be kept, never shown: it is somebody's file
             on_click="ignore",
             icon=":material/download:",
             key="download",

@@ -22,6 +22,7 @@ from engine.answering.prompts import Message, answer_messages, no_answer
 from engine.answering.refusals import RefusalFilter, read_refusal, without_marker
 from engine.errors import LanguageModelUnavailable
 from engine.observability.trace import note_model_use, span
+from engine.text.normalisation import printable
 
 if TYPE_CHECKING:
     import openai
@@ -226,6 +227,7 @@ class LanguageModelAnswerer:
                     if isinstance(piece, Finished):
                         finished = piece
                         continue
+                    piece = printable(piece)
                     written.append(piece)
                     if shown := marks.feed(refusal.feed(piece)):
                         started = True

@@ -79,7 +79,8 @@ def single_marks(text: str) -> Iterator[tuple[int, int, int]]:
     """Start, end and number of each [n] of a normalised text."""
     for mark in find_marks(text):
         for one in _ONE_MARK.finditer(text, mark.start, mark.end):
-            yield one.start(), one.end(), int(one[0][1:-1])
+            if (number := one[0][1:-1]).isdigit():
+                yield one.start(), one.end(), int(number)
 
 
 def escape_marks(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from engine.answering.base import AnswerRequest, Exchange
 from engine.retrieval.model import Candidate
+from engine.text.normalisation import printable
 
 Message = dict[str, str]
 
@@ -24,7 +25,12 @@ _NO_ANSWER = {
 
 _HISTORY = 3  # exchanges shown to the model
 _EXCERPT = 600  # characters of each earlier answer
-_TAG = re.compile(r"<(?=\s*/?\s*(?:sources?|passages?|question)\b)", re.IGNORECASE)
+# Our own tags, however spelt, and the marks by which chat models tell turns apart.
+_TAG = re.compile(
+    r"[<＜﹤](?=\s*[/／]?\s*(?:sources?|passages?|question|system|user|assistant|human)\b|\||[/／]?s[>＞])"
+    r"|\[(?=/?(?:INST|SYS|SYSTEM|ASSISTANT|USER)\])|<(?=</?SYS>>)",
+    re.IGNORECASE,
+)
 _MARK = re.compile(r"[ \t]*\[\d{1,3}\]")
 
 _ANSWER = f"""\
@@ -61,19 +67,19 @@ def answer_messages(request: AnswerRequest) -> list[Message]:
         messages.append({"role": "user", "content": exchange.question})
         messages.append({"role": "assistant", "content": _excerpt(exchange.answer)})
     sources = "\n".join(_source(n, candidate) for n, candidate in enumerate(request.sources, start=1))
-    content = f"<sources>\n{sources}\n</sources>\n\nQuestion: {request.question}"
+    content = f"<sources>\n{sources}\n</sources>\n\nQuestion: {inert(request.question)}"
     return [*messages, {"role": "user", "content": content}]
 
 
 def rewrite_messages(question: str, history: Sequence[Exchange]) -> list[Message]:
     """The messages that ask for a follow-up question to be made standalone."""
     conversation = "\n".join(
-        f"User: {exchange.question}\nAssistant: {_excerpt(exchange.answer)}"
+        f"User: {inert(exchange.question)}\nAssistant: {inert(_excerpt(exchange.answer))}"
         for exchange in history[-_HISTORY:]
     )
     return [
         {"role": "system", "content": _REWRITE},
-        {"role": "user", "content": f"Conversation:\n{conversation}\n\nLast question: {question}"},
+        {"role": "user", "content": f"Conversation:\n{conversation}\n\nLast question: {inert(question)}"},
     ]
 
 
@@ -94,8 +100,8 @@ def no_answer(language: str) -> str:
 
 
 def inert(text: str) -> str:
-    """Text that cannot end or begin a part of a prompt."""
-    return _TAG.sub("‹", text)
+    """Text that cannot end or begin a part of a prompt, and holds nothing that people cannot see."""
+    return _TAG.sub("‹", printable(text))
 
 
 def _source(number: int, candidate: Candidate) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from engine.text.normalisation import fold_diacritics, normalise
 _HEAD = 40  # blocks in which a document introduces itself
 _COVER = 12  # blocks in which a bare date is the document's own
 _MAX_TITLE = 200  # characters
+_SEEN = 1_000  # characters of a block that are looked at; what introduces a document is shorter
 _LANGUAGE_SAMPLE = 20_000  # characters, from its start, its middle and its end
 
 _KINDS = {
@@ -93,7 +95,7 @@ def guess_metadata(parsed: ParsedDocument, file_name: str) -> Metadata:
     The title always says something (in the end, the file's name); dates and tags are left
     out rather than guessed.
     """
-    head = parsed.blocks[:_HEAD]
+    head = [replace(block, text=block.text[:_SEEN]) for block in parsed.blocks[:_HEAD]]
     form = _form_title(head)
     kind, official = ("", "") if form else _official_title(head)
     title = form or official or _title(parsed, head, file_name)

@@ -8,6 +8,7 @@ from typing import Literal
 
 BlockKind = Literal["heading", "paragraph", "list_item", "table_row", "code"]
 Status = Literal["active", "draft", "superseded", "expired"]
+Box = tuple[int, int, int, int]
 STATUSES: tuple[Status, ...] = ("active", "draft", "superseded", "expired")
 
 
@@ -42,6 +43,21 @@ class ParsedDocument:
     title: str = ""
     page_count: int | None = None
     properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A drawn page.
+
+    width, height: pixels. boxes: (left, top, right, bottom) in pixels of each marked line.
+    found: whether the quotation, or most of it, is on the page.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+    found: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,13 @@ import math
 import threading
 import unicodedata
 from contextlib import closing
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 import pypdfium2 as pdfium
 from PIL import Image, ImageDraw
 
-from engine.documents.model import Passage
+from engine.documents.model import Box, PageImage
 from engine.errors import NotFound, UnreadableFile
-
-Box = tuple[int, int, int, int]
 
 _PDFIUM = threading.Lock()  # PDFium is not safe to call from two threads
 _MAX_PIXELS = 12_000_000
@@ -28,27 +25,12 @@ _LEAST = 20  # letters of such a part
 _MAX_COMPARED = 20_000  # letters of a page within which a part is looked for
 
 
-@dataclass(frozen=True, slots=True)
-class PageImage:
-    """A drawn page.
-
-    width, height: pixels. boxes: (left, top, right, bottom) in pixels of each marked line.
-    found: whether the quotation, or most of it, is on the page.
-    """
-
-    png: bytes
-    width: int
-    height: int
-    boxes: tuple[Box, ...]
-    found: bool
-
-
 def render_page(content: bytes, page: int, quote: str, scale: float = 1.5) -> PageImage:
     """Draw page number `page` (from 1) at `scale` pixels a point, and mark `quote` in it.
 
-    The quotation is found whatever its white space, hyphens, punctuation and case. Blocking:
-    call it from a thread. Raises NotFound for a page that is not there, UnreadableFile for
-    content that is no PDF or cannot be drawn.
+    The quotation is found whatever its white space, hyphens, punctuation and case.
+    `sandbox.draw_in_process` guards against hostile files. Raises NotFound for a page that is not
+    there, UnreadableFile for content that is no PDF or cannot be drawn.
     """
     with _PDFIUM:
         image, boxes = _draw(content, page, quote, scale)
@@ -57,6 +39,20 @@ def render_page(content: bytes, page: int, quote: str, scale: float = 1.5) -> Pa
     stream = io.BytesIO()
     image.save(stream, "PNG", compress_level=4)
     return PageImage(stream.getvalue(), image.width, image.height, tuple(boxes), bool(boxes))
+
+
+def find_page(content: bytes, first: int, last: int, quote: str, scale: float) -> tuple[int, PageImage]:
+    """The page from `first` to `last` on which the quote stands, drawn; where none has it, the first.
+
+    Raises as `render_page` does.
+    """
+    drawn: list[tuple[int, PageImage]] = []
+    for page in range(first, last + 1):
+        image = render_page(content, page, quote, scale)
+        if image.found:
+            return page, image
+        drawn.append((page, image))
+    return drawn[0]
 
 
 def _draw(content: bytes, number: int, quote: str, scale: float) -> tuple[Image.Image, list[Box]]:
@@ -148,15 +144,3 @@ def _mark(image: Image.Image, boxes: list[Box]) -> Image.Image:
         draw.rectangle((left, top, right, bottom), fill=_HIGHLIGHT)
         draw.line((left, bottom, right, bottom), fill=_UNDERLINE, width=2)
     return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
-
-
-def render_quoted(content: bytes, passage: Passage, quote: str, scale: float) -> tuple[int, PageImage]:
-    """The page of the passage on which the quote stands; where on none, its first, unmarked."""
-    first = passage.page or 1
-    drawn: list[tuple[int, PageImage]] = []
-    for page in range(first, (passage.last_page or first) + 1):
-        image = render_page(content, page, quote, scale)
-        if image.found:
-            return page, image
-        drawn.append((page, image))
-    return drawn[0]

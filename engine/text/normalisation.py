@@ -10,6 +10,9 @@ _BLANKS = re.compile(r"[^\S\n]+")
 _BLANKS_AROUND_BREAKS = re.compile(r" ?\n[ \n]*")
 # Control, format (zero width, direction, soft hyphen), lone surrogates, private use, unassigned.
 _UNWANTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+# Letters and marks by category, but nothing is drawn of them: variation selectors, fillers, the joiner.
+_UNDRAWN = frozenset(map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0)))
+_UNDRAWN |= frozenset(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 _PLAIN = re.compile(r"[\n\x20-\x7e]*")
 
 
@@ -28,10 +31,22 @@ def normalise(text: str, *, keep_line_breaks: bool = False) -> str:
     return text.strip()
 
 
+def printable(text: str) -> str:
+    """`text` with its layout, without what cannot be seen or stored: control, zero-width and tag
+    characters, lone surrogates, private use."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(c for c in text if c in "\n\t" or _is_drawn(c))
+
+
+def _is_drawn(character: str) -> bool:
+    return unicodedata.category(character) not in _UNWANTED and character not in _UNDRAWN
+
+
 def _visible(text: str) -> list[str]:
     kept: list[str] = []
     for character in text:
-        if character == "\n" or unicodedata.category(character) not in _UNWANTED:
+        if character == "\n" or _is_drawn(character):
             kept.append(character)
         elif unicodedata.category(character) == "Cc":
             kept.append(" ")

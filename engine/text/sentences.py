@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(r"[^\n]+")
-_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[”’」』]*)\s*")
+# Each run of marks is looked at once: a line of dots would otherwise take the square of its length.
+_END = re.compile(r"(?:(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)|[。！？]++[”’」』]*+)\s*")
 _LAST_WORD = re.compile(r"[\w.]*\w$")
 _FIRST_LETTER = re.compile(r"[^\w\n]*[^\W\d_]")
 _INITIALS = re.compile(r"(?:\w\.)+\w")
@@ -24,6 +25,7 @@ _ABBREVIATIONS = frozenset(
     "ks ll.m lt ltd mgr mr mrs ms nr nv nxb op pgs ph.d pp prof ref rep rev sec sgt sr st stt tel th.s "
     "ths tp ts tx ubnd viz vol vols vs".split()
 )
+_LONGEST = 40  # characters of a word or a label; no more are looked at before each full stop
 _BEFORE_NUMBERS = frozenset({"no", "nos", "p", "điều", "khoản", "số"})
 
 
@@ -53,13 +55,17 @@ def _ends_sentence(text: str, start: int, mark: re.Match[str], line_end: int) ->
     if first == "." and not mark[0].startswith(".."):
         if text[mark.start() - 1 : mark.start()].isspace():  # " . " is how tokenised text ends a sentence
             return True
-        word = _LAST_WORD.search(text, start, mark.start())
+        word = _LAST_WORD.search(text, max(start, mark.start() - _LONGEST), mark.start())
         last = word[0] if word else ""
         numbered = last.lower() in _BEFORE_NUMBERS and text[mark.end() : mark.end() + 1].isdigit()
         initial = (len(last) == 1 and last.isupper()) or _INITIALS.fullmatch(last)
-        if numbered or initial or last.lower() in _ABBREVIATIONS or _LABEL.fullmatch(text, start, mark.end()):
+        if numbered or initial or last.lower() in _ABBREVIATIONS or _is_label(text, start, mark.end()):
             return False
     return follows is None or not follows[0][-1].islower()
+
+
+def _is_label(text: str, start: int, end: int) -> bool:
+    return end - start <= 2 * _LONGEST and _LABEL.fullmatch(text, start, end) is not None
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:

@@ -15,8 +15,18 @@ _TAGS = re.compile(
     r"</?(?:p|strong|em|s|ul|ol|li|blockquote|code|pre|h[1-6]|hr|br|table|thead|tbody|tr|th|td)(?: /)?>"
     r'|<(?:ol start="\d+"|t[hd] style="text-align:\w+"|code class="language-[^"<>]*")>'
     r'|<div class="answer \w+">|</div>|<span class="(?:doubt|table-header)"[^<>]*>|</span>'
+    r'|<span>|<span class="outside" role="link" tabindex="0" title="https?://[^<>"]*" data-address="https?://[^<>"]*">'
     r'|<a class="cite" href="#source-\d+-\d+" aria-label="Source \d+">|</a>'
 )
+
+
+def test_a_link_is_none_before_it_was_asked_for() -> None:
+    shown = answer_html('[here](https://other.example/?a=1&b=%22 "title") and <http://other.example>')
+    assert "href" not in shown and "src" not in shown
+    assert 'data-address="https://other.example/?a=1&amp;b=%22">here</span>' in shown
+    assert shown.count('class="outside" role="link"') == 2
+    for none in ("javascript:alert(1)", "data:text/html,x", "//other.example", "/media/x"):
+        assert "outside" not in answer_html(f"[x]({none})")
 
 
 def test_formatting_is_kept() -> None:
@@ -57,6 +67,20 @@ def test_nothing_is_fetched_run_or_followed(hostile: str) -> None:
 )
 def test_no_text_makes_a_tag_of_its_own(text: str) -> None:
     assert "<" not in _TAGS.sub("", answer_html(text, "generated", unsupported=(text[:20],)))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["[a", "](http://b", ")", "<http://c", ">", "[1]", "**", "x", '"', " ", "`", "\ue002"]
+        ),
+        max_size=12,
+    )
+)
+def test_no_link_makes_a_tag_of_its_own(parts: list[str]) -> None:
+    text = "".join(parts)
+    for cut in (4, 9, 14):
+        assert "<" not in _TAGS.sub("", answer_html(text, "generated", unsupported=(text[2:cut],)))
 
 
 def test_quotes_are_the_words_of_the_document() -> None:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.conftest import ROOT
+from tests.app_server import running_app
 
 _FLAGS = [
     "--no-sandbox",
@@ -28,7 +22,6 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 120.0  # with models to be prepared first
 
 StartServer = Callable[..., AbstractContextManager[str]]
 
@@ -66,26 +59,8 @@ def start_server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> StartS
     @contextmanager
     def started(**environment: str) -> Iterator[str]:
         own = tmp_path_factory.mktemp("browser")
-        (home / "models").mkdir(exist_ok=True)
-        (own / "models").symlink_to(home / "models")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        with (own / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port)],
-                cwd=ROOT,
-                env={**os.environ, "DOSSIER_HOME": str(own), **environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait(server, address, own / "log")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(20)
+        with running_app(home / "models", own, **environment) as app:
+            yield app.address
 
     return started
 
@@ -124,14 +99,3 @@ def open_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
     yield opened
     for tab in tabs:
         tab.close()
-
-
-def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"the server did not start:\n{log.read_text()[-3000:]}")

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
-import struct
 import unicodedata
 import zipfile
-import zlib
-from typing import BinaryIO
 
+from engine.documents.parsing.archives import MAIN_PARTS, check_archive
 from engine.documents.parsing.source import Source
 from engine.errors import UnreadableFile
 from engine.text.normalisation import normalise
 
 _MAX_NAME = 255  # characters, as most file systems allow
-_MAX_MEMBERS = 20_000  # of an Office file
-_MAX_RATIO = 200  # unpacked to packed; a sheet of zeros reaches about 100
-_BOMB = 50_000_000  # bytes unpacked from which the ratio counts
-_SAVE_ANEW = "Open it in the program that made it and save it again."
-_CHUNK = 256 * 1024
+_ALARMING = "Do not open it unless you know who made it."
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
-_DOCUMENT_TYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
+_MACRO_STREAM = "_VBA_PROJECT".encode("utf-16-le")
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|clock\$|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SIGNATURES = (
     (_OLE, "an old Microsoft Office file"),
     (b"{\\rtf", "an RTF document"),
@@ -45,7 +41,6 @@ _ZIP_KINDS = (
     ("xl/", "xlsx", "an Excel workbook"),
     ("ppt/", "pptx", "a PowerPoint presentation"),
 )
-_MAIN_PARTS = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/", "ods": "content.xml"}
 _OLE_EXTENSIONS = frozenset({"doc", "xls"})
 _OPEN_XML = frozenset({"docx", "xlsx", "pptx"})
 
@@ -54,7 +49,8 @@ def check_name(file_name: str) -> str:
     """The name under which a file is kept: NFC, nothing invisible, single spaces.
 
     Raises UnreadableFile ``name`` for what no honest upload is called: control characters,
-    slashes, nothing at all, or more than 255 characters.
+    characters that turn the reading direction, slashes, a device of Windows, nothing at all, or
+    more than 255 characters.
     """
 
     def refuse(why: str) -> UnreadableFile:
@@ -62,11 +58,15 @@ def check_name(file_name: str) -> str:
 
     if any(unicodedata.category(character) == "Cc" for character in file_name):
         raise refuse("holds control characters")
+    if _TURNING.search(file_name):
+        raise refuse("holds characters that turn its letters around")
     if "/" in file_name or "\\" in file_name:
         raise refuse("holds a slash")
     name = normalise(file_name)
     if not name.strip(". "):
         raise refuse("is empty")
+    if _DEVICES.match(name):
+        raise refuse("is that of a device")
     if len(name) > _MAX_NAME:
         raise refuse(f"is longer than {_MAX_NAME} characters")
     return name
@@ -97,11 +97,12 @@ def check_content(source: Source) -> None:
         raise source.refuse(
             "damaged", "it begins with zeros only, as an interrupted copy does.", "Copy it again."
         )
-    if source.extension in _MAIN_PARTS:
+    if source.extension in MAIN_PARTS:
         _check_zip(source, head)
     elif source.extension == "pdf":
         if b"%PDF-" not in head[:1024]:
             raise _mislabelled(source, head, "a PDF")
+        _check_pdf(source, head)
     elif source.extension in _OLE_EXTENSIONS:
         if not head.startswith(_OLE):
             raise _mislabelled(source, head, "an old Microsoft Office file")
@@ -137,25 +138,44 @@ def _kind(source: Source, head: bytes) -> str | None:
 
 
 def _zip_kind(source: Source) -> str:
+    names = _names(source)
+    if names is None:
+        return "a damaged ZIP archive"
+    for prefix, _, kind in _ZIP_KINDS:
+        if any(name.startswith(prefix) for name in names):
+            return kind
+    return "an OpenDocument file" if "mimetype" in names else "a ZIP archive"
+
+
+def _names(source: Source) -> list[str] | None:
+    """Of an archive's members; None where it cannot be read."""
     try:
         with source.open() as file, zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            for prefix, _, kind in _ZIP_KINDS:
-                if any(name.startswith(prefix) for name in names):
-                    return kind
-            if "mimetype" in names:
-                return "an OpenDocument file"
+            return archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return "a damaged ZIP archive"
-    return "a ZIP archive"
+        return None
 
 
 def _is_text(head: bytes) -> bool:
     return b"\0" not in head and sum(byte < 9 for byte in head) == 0
 
 
+def _check_pdf(source: Source, head: bytes) -> None:
+    """A PDF that is another file, too: something else comes before it, or an archive ends it."""
+    before = head[: head.index(b"%PDF-")].lstrip(b"\xef\xbb\xbf \t\r\n\0")
+    with source.open() as file:
+        if zipfile.is_zipfile(file) or (before and (before[:2] == b"PK" or _is_other_file(before))):
+            raise source.refuse("polyglot", "it is two files in one.", _ALARMING)
+
+
+def _is_other_file(beginning: bytes) -> bool:
+    return beginning.lstrip().startswith((b"<", *(signature for signature, _ in _SIGNATURES)))
+
+
 def _check_old_office(source: Source) -> None:
     content = source.read()
+    if _MACRO_STREAM in content:
+        raise source.refuse("macros", "it holds macros.", "Save it without them, or as PDF.")
     if _ENCRYPTED_STREAM in content:
         raise _encrypted(source)
     # A Word file's information block begins the first sector; 0x100 of its flags is encryption.
@@ -173,77 +193,13 @@ def _encrypted(source: Source) -> UnreadableFile:
 
 
 def _check_zip(source: Source, head: bytes) -> None:
-    """A sound Office archive of honest size; read once, stored nowhere."""
+    """A sound Office archive of the kind that its name says."""
     extension = source.extension
     if head.startswith(_OLE) and extension in _OPEN_XML and _ENCRYPTED_STREAM in source.read():
         raise _encrypted(source)
     if not head.startswith(b"PK"):
         raise _mislabelled(source, head, f"a {extension.upper()} file")
-    try:
-        with source.open() as file:
-            with zipfile.ZipFile(file) as archive:
-                members = archive.infolist()
-            _check_members(source, file, members)
-    except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, NotImplementedError) as error:
-        raise source.refuse(
-            "truncated",
-            "it is incomplete or damaged: its archive cannot be read.",
-            "Copy or download it again.",
-        ) from error
-
-
-def _check_members(source: Source, file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
-    extension, limit = source.extension, source.limits.max_uncompressed_bytes
-    if len(members) > _MAX_MEMBERS:
-        raise source.refuse(
-            "too-complex", f"it is made of {len(members):,} parts; that is no ordinary document."
-        )
-    if any(member.flag_bits & 0x1 for member in members):
-        raise _encrypted(source)
-    if not any(member.filename.startswith(_MAIN_PARTS[extension]) for member in members):
-        kind = _zip_kind(source)
-        raise _mislabelled(source, _ZIP, f"a {extension.upper()} file", kind)
-    total = 0
-    for member in members:
-        size = _unpacked_size(source, file, member, limit - total)
-        total += size
-        if total > limit or (total > _BOMB and total > _MAX_RATIO * source.size):
-            raise source.refuse(
-                "too-large",
-                f"its {source.size / 1e6:,.1f} MB unpack to more than {min(total, limit) / 1e6:,.0f} MB.",
-                "If it is an honest document, split it or raise MAX_UNCOMPRESSED_BYTES.",
-            )
-
-
-def _unpacked_size(source: Source, file: BinaryIO, member: zipfile.ZipInfo, limit: int) -> int:
-    """Real size of a member, whatever the archive says of it; stops past `limit`."""
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise source.refuse(
-            "damaged", "its archive is compressed in a way that Office never uses.", _SAVE_ANEW
-        )
-    file.seek(member.header_offset)
-    header = file.read(30)
-    if header[:4] != _ZIP:
-        raise zipfile.BadZipFile("no local header")
-    name_length, extra_length = struct.unpack("<HH", header[26:30])
-    file.seek(name_length + extra_length, 1)
-    stored = member.compress_type == zipfile.ZIP_STORED
-    inflate = zlib.decompressobj(-15)
-    is_xml = member.filename.lower().endswith((".xml", ".rels"))
-    size, left = 0, member.compress_size
-    while left > 0 and size <= limit:
-        packed = file.read(min(_CHUNK, left))
-        if not packed:
-            raise EOFError
-        left -= len(packed)
-        while packed:
-            chunk = packed if stored else inflate.decompress(packed, _CHUNK)
-            packed = b"" if stored else inflate.unconsumed_tail
-            if is_xml and size == 0 and _DOCUMENT_TYPE.search(chunk[:4096]):
-                raise source.refuse(
-                    "too-complex", "it declares XML entities, which Office files never do.", _SAVE_ANEW
-                )
-            size += len(chunk)
-            if size > limit:
-                break
-    return size
+    names = _names(source)
+    if names and not any(name.startswith(MAIN_PARTS[extension]) for name in names):
+        raise _mislabelled(source, _ZIP, f"a {extension.upper()} file", _zip_kind(source))
+    check_archive(source)

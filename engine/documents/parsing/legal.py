@@ -30,7 +30,7 @@ _DIVISIONS = (
         ),
     ),
 )
-_ARTICLE_LINE = re.compile(r"(?P<label>(?i:điều)\s+(?P<number>\d+)[a-zđ]{0,2}\s*[.:])\s*(?P<rest>.*)")
+_ARTICLE_LINE = re.compile(r"(?P<label>(?i:điều)\s+(?P<number>\d{1,5})[a-zđ]{0,2}\s*[.:])\s*(?P<rest>.*)")
 _CLAUSE_LINE = re.compile(
     r"\d+[a-zđ]?\.\s+(?:Sửa đổi|Bổ sung|Thay thế|Bãi bỏ|Thay cụm từ|Bỏ cụm từ|Hủy bỏ)\b"
     r".*\b(?:[Đđ]iều|khoản|điểm|mục|chương|cụm từ|phụ lục|mẫu số)\b",

@@ -1,4 +1,4 @@
-"""Parsing in a process of its own: whatever a file does to its parser, only that process ends."""
+"""Files read in a process of their own: whatever one does to its reader, only that process ends."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from engine.documents.model import ParsedDocument
+from engine.documents.model import PageImage, ParsedDocument
 from engine.documents.parsing import ParsingLimits, check_name, format_of
-from engine.documents.parsing.wire import unpack
+from engine.documents.parsing.wire import unpack, unpack_page
 from engine.errors import UnreadableFile
 
 log = logging.getLogger(__name__)
@@ -33,23 +34,48 @@ _OUT_OF_MEMORY = {-signal.SIGABRT, -getattr(signal, "SIGKILL", signal.SIGTERM)}
 
 
 async def parse_in_process(content: bytes | Path, file_name: str, limits: ParsingLimits) -> ParsedDocument:
-    """Parse a file in a child process, bounded in time and memory; cancelling kills it.
+    """Parse a file in a child process, bounded and confined; cancelling kills it.
 
     Raises UnreadableFile: what `parse` raises, ``timeout`` past `limits.timeout_seconds`,
     ``too-complex`` past `limits.max_memory_bytes`, ``damaged`` for a crash.
     """
     file_name = check_name(file_name)
     format_of(file_name)
-    async with _as_path(content, file_name, limits) as path:
-        task = json.dumps({"path": str(path), "file_name": file_name, "limits": asdict(limits)})
+    packed = await _run({}, content, file_name, limits)
+    try:
+        return await asyncio.to_thread(unpack, packed, file_name)
+    except ValueError as error:
+        raise _crash(file_name, 0) from error
+
+
+async def draw_in_process(
+    content: bytes, pages: tuple[int, int], quote: str, scale: float, limits: ParsingLimits
+) -> tuple[int, PageImage]:
+    """The first of a PDF's pages (from, to) that holds the quote, drawn as `find_page` does.
+
+    Raises NotFound for pages that are not there, and UnreadableFile as `parse_in_process`.
+    """
+    name = "document.pdf"
+    draw = {"first": pages[0], "last": pages[1], "quote": quote, "scale": scale}
+    packed = await _run({"draw": draw}, content, name, limits)
+    try:
+        return unpack_page(packed, name)
+    except ValueError as error:
+        raise _crash(name, 0) from error
+
+
+async def _run(work: dict[str, Any], content: bytes | Path, file_name: str, limits: ParsingLimits) -> bytes:
+    """What the child writes about a file. Raises UnreadableFile for a child that does not end well."""
+    async with _as_path(content, file_name, limits) as (folder, path):
+        task = {"path": str(path), "folder": str(folder), "file_name": file_name, "limits": asdict(limits)}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "engine.documents.parsing.child",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            cwd=_ROOT, env=_environment(), start_new_session=True, limit=_CHUNK,
+            cwd=_ROOT, env=_environment(folder), start_new_session=True, limit=_CHUNK,
         )  # fmt: skip
         try:
             async with asyncio.timeout(limits.timeout_seconds):
-                packed, complaints = await _talk(process, task.encode(), file_name, limits)
+                packed, complaints = await _talk(process, json.dumps(task | work).encode(), file_name, limits)
         except TimeoutError:
             raise UnreadableFile(
                 file_name,
@@ -60,36 +86,43 @@ async def parse_in_process(content: bytes | Path, file_name: str, limits: Parsin
         finally:
             await _end(process)
     if process.returncode != 0:
-        log.warning("Parsing %r ended with %s: %s", file_name, process.returncode, complaints)
+        log.warning("Reading %r ended with %s: %s", file_name, process.returncode, complaints)
         raise _crash(file_name, process.returncode or 0)
-    try:
-        return await asyncio.to_thread(unpack, packed, file_name)
-    except ValueError as error:
-        raise _crash(file_name, 0) from error
+    return packed
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     """What the process may know: where programs and packages are, and no secret of the server."""
-    return {"PATH": _PROGRAMS, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
+    return {
+        "PATH": _PROGRAMS,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+    }
 
 
 @asynccontextmanager
-async def _as_path(content: bytes | Path, file_name: str, limits: ParsingLimits) -> AsyncIterator[Path]:
-    """The file on disk, where converters need it and the child can read it piece by piece."""
-    if isinstance(content, Path):
-        yield await asyncio.to_thread(content.resolve)
-        return
-    if len(content) > limits.max_file_bytes:
+async def _as_path(
+    content: bytes | Path, file_name: str, limits: ParsingLimits
+) -> AsyncIterator[tuple[Path, Path]]:
+    """A folder for the process, and the file, under a name of ours: never under its own."""
+    if isinstance(content, bytes) and len(content) > limits.max_file_bytes:
         raise UnreadableFile(
             file_name,
             "too-large",
             f"it has {len(content) / 1e6:,.1f} MB.",
             hint="Split it, or raise MAX_UPLOAD_BYTES.",
         )
-    with tempfile.TemporaryDirectory(prefix="dossier-") as folder:
-        path = Path(folder) / "upload"
+    with tempfile.TemporaryDirectory(prefix="dossier-") as name:
+        folder = Path(name).resolve()
+        if isinstance(content, Path):
+            yield folder, await asyncio.to_thread(content.resolve)
+            return
+        path = folder / "upload"
         await asyncio.to_thread(path.write_bytes, content)
-        yield path
+        yield folder, path
 
 
 async def _talk(

@@ -27,6 +27,9 @@ _NESTING = re.compile(
     r"<(/?)(?:a|b|blockquote|center|div|em|font|form|i|ol|section|small|span|strong|sub|sup|table|u|ul)\b",
     re.IGNORECASE,
 )
+_UNSEEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])", re.IGNORECASE
+)
 _MAX_OPEN = 3_000
 _MAX_DEPTH = 300
 _MAX_NODES = 3_000_000
@@ -214,4 +217,5 @@ def _is_hidden(node: Any) -> bool:
         "hidden" in attributes
         or attributes.get("aria-hidden") == "true"
         or attributes.get("role") == "navigation"
+        or _UNSEEN.search(attributes.get("style") or "") is not None
     )

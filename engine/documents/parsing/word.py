@@ -2,7 +2,7 @@
 
 Headings by style, outline level or, in files without any, by short bold lines; numbers that
 Word computes; tables, nested tables and text boxes; footnotes after the paragraph they belong to.
-Deleted text of tracked changes, field codes and generated tables of contents are left out.
+Deleted text of tracked changes, hidden text, field codes and generated tables of contents are left out.
 """
 
 from __future__ import annotations
@@ -193,8 +193,14 @@ class _Inline:
                 note_id = child.get(qn("w:id"))
                 self.notes.append((tag.split("}")[1], note_id))
                 yield f"[{note_id}]"
-            elif tag not in _SKIPPED and isinstance(tag, str):
+            elif tag not in _SKIPPED and isinstance(tag, str) and not _is_hidden(child):
                 yield from self._pieces(child)
+
+
+def _is_hidden(run: Any) -> bool:
+    """Whether Word neither shows nor prints it; what readers cannot see must not answer them."""
+    hidden = run.find(f"{qn('w:rPr')}/{qn('w:vanish')}")
+    return hidden is not None and hidden.get(qn("w:val"), "true") not in ("0", "false", "off")
 
 
 class _Row:

@@ -1,0 +1,171 @@
+"""What holds for every connection: the names that are answered to, and what browsers may do with answers.
+
+The content security policy allows the scripts of Streamlit's own files and, by their hashes, the
+one inline script of its page and the one of ours; whatever else a document or an answer could
+bring into a page is not run, and nothing is loaded from, or sent to, another host.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import streamlit
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.api.guard import OPEN_PATHS
+from engine.api.problems import Problem
+
+STATIC = Path(__file__).resolve().parent / "static"
+SCRIPT = (STATIC / "page.js").read_text()
+"""The script that every page carries."""
+
+_INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_UNKNOWN_NAME = Problem(
+    421,
+    "unknown-host",
+    "This server does not answer to that name.",
+    hint="Use its address, or name it in ALLOWED_HOSTS.",
+)
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+_FILES = ("/media/", "/api/", "/v1/")
+
+
+def page_policy() -> str:
+    """The pages' content security policy (CSP level 3)."""
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+    hashes = " ".join(_hashed(script) for script in (*_INLINE.findall(page), SCRIPT))
+    return "; ".join(
+        (
+            "default-src 'self'",
+            f"script-src 'self' {hashes}",
+            "style-src 'self' 'unsafe-inline'",  # Streamlit writes its styles as it draws
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "media-src 'self' blob:",
+            "worker-src 'self' blob:",
+            "connect-src 'self'",
+            "object-src 'none'",
+            "frame-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+        )
+    )
+
+
+def _hashed(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+class Shield:
+    """ASGI middleware around everything. allowed: asked for ALLOWED_HOSTS at the first request.
+
+    A page of another site can have its own name lead to this machine (DNS rebinding) and would
+    then count as a page of ours; so names are answered to only where they are known. Addresses
+    are safe: a browser that asks for one has not been led here by a name.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Callable[[], str]) -> None:
+        self._app = app
+        self._allowed = allowed
+        self._names: tuple[str, ...] | None = None
+        self._policy = page_policy()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or one websocket."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        known = scope["path"] in OPEN_PATHS or self._answers_to(host)
+        if scope["type"] == "websocket":
+            known = known and self._is_own_page(headers.get("origin"), host)
+        if not known:
+            await _refuse(scope, receive, self._with_headers(scope, send))
+        elif scope["type"] == "http":
+            await self._app(scope, receive, self._with_headers(scope, send))
+        else:
+            await self._app(scope, receive, send)
+
+    def _answers_to(self, host: str) -> bool:
+        if self._names is None:
+            self._names = tuple(name.strip().lower() for name in self._allowed().split(",") if name.strip())
+        return not host or is_known_host(host, self._names)
+
+    def _is_own_page(self, origin: str | None, host: str) -> bool:
+        """Streamlit takes a page of any port of this machine for its own; that may be anybody's."""
+        if origin is None:  # no browser
+            return True
+        parts = urlsplit(origin)
+        return parts.netloc == host or _is_named(parts.hostname or "", self._names or ())
+
+    def _with_headers(self, scope: Scope, send: Send) -> Send:
+        policy = _FILE_POLICY if scope["path"].startswith(_FILES) else self._policy
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Content-Security-Policy", policy)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        return sent
+
+
+def is_known_host(host: str, names: Iterable[str]) -> bool:
+    """Whether a Host header is an address, localhost, or one of `names` (`*.example.org` and `*` count)."""
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port  # raises for what is no number
+        name = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if not name or parts.netloc != host or parts.username is not None:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or _is_address(name):
+        return True
+    return _is_named(name, names)
+
+
+def _is_named(name: str, names: Iterable[str]) -> bool:
+    return any(
+        known == "*" or name == known or (known.startswith("*.") and name.endswith(known[1:]))
+        for known in names
+    )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": _UNKNOWN_NAME.title})
+    elif scope["path"].startswith(("/api", "/v1")):
+        await _UNKNOWN_NAME.response(scope["path"], "")(scope, receive, send)
+    else:
+        told = f"{_UNKNOWN_NAME.title} {_UNKNOWN_NAME.hint}"
+        await PlainTextResponse(told, _UNKNOWN_NAME.status)(scope, receive, send)
