@@ -9,11 +9,12 @@ from functools import cached_property
 
 from engine.answering.marks import normalise_marks
 from engine.answering.model import Citation
-from engine.answering.overlap import Overlap, names, numbers, spelled_numbers, words
+from engine.answering.overlap import Overlap, names, spelled_numbers, words
 from engine.answering.statements import Statement, find_statements
 from engine.retrieval.model import Candidate
 from engine.text.languages import UNKNOWN, detect_language
 from engine.text.normalisation import fold_diacritics
+from engine.text.numbers import numbers
 from engine.text.sentences import split_sentences
 
 # Measured on questions joined with their answers, as stand-ins for paraphrases, in xquad-en, xquad-vi

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from engine.text.analysis import analyse, fold_term
 
-_DIGITS = re.compile(r"(?<![^\W\d_])\d+(?:[.,]\d+)*")  # not the 2 of km2
-_GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*\Z")
 _SMALL = {
     word: str(number)
     for words in (
@@ -27,15 +24,6 @@ _INNER_WORD = re.compile(r"(?<=[\w,;] )[^\W\d_]+")
 def words(text: str, language: str) -> list[str]:
     """Terms without diacritics, for comparing texts that may be typed without them."""
     return [fold_term(term) for term in analyse(text, language)]
-
-
-def numbers(text: str) -> set[str]:
-    """Numbers in one spelling: 1.000, 1,000 and 1000 are one, so are 05 and 5, 1,5 and 1.5."""
-    found = set()
-    for number in _DIGITS.findall(unicodedata.normalize("NFKC", text)):
-        plain = re.sub(r"[.,]", "", number) if _GROUPED.match(number) else number.replace(",", ".")
-        found.add(plain.lstrip("0") or "0")
-    return found
 
 
 def spelled_numbers(text: str) -> set[str]:
