@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.documents.model import Passage
 from engine.errors import ModelUnavailable
 from engine.reranking.base import RerankerState, Scores
@@ -19,7 +16,7 @@ from engine.reranking.combination import Support
 from engine.reranking.late_interaction import late_interaction_scores, likeness
 from engine.reranking.numbers import numbers_held
 from engine.reranking.tokens import PassageTokens
-from engine.retrieval.embedders.base import Embedding, TokenEmbeddings
+from engine.retrieval.embedders.base import Embedding
 from engine.text.languages import is_undiacritic_vietnamese
 
 _UNREADABLE = 1 / 8
@@ -52,17 +49,23 @@ class LateInteractionReranker:
         if not passages:
             return Scores((), _SCALE, self.name)
         embedding = await self._embed_question(question)
-        if embedding.tokens is None:
+        tokens = embedding.tokens
+        if tokens is None:
             raise ModelUnavailable("The embedder gives no token vectors.")
         stored = await self._tokens.load(passages)
-        weights = await self._tokens.question_weights(question, embedding.tokens)
-        scores, alike = await asyncio.to_thread(_compare, embedding.tokens, stored, weights)
-        lacking = 1 - await asyncio.to_thread(numbers_held, question, passages)
+        weights = await self._tokens.question_weights(question, tokens)
+        scores, alike, held = await asyncio.to_thread(
+            lambda: (
+                late_interaction_scores(tokens, stored, weights, pairs=_PAIRS),
+                likeness(stored),
+                numbers_held(question, passages),
+            )
+        )
         # A longer question describes a subject more than it asks for a fact: single words count
         # less there, and passages on the same subject speak for each other more.
-        brevity = min(1.0, _LONG / max(1, len(embedding.tokens.vectors)))
+        brevity = min(1.0, _LONG / max(1, len(tokens.vectors)))
         trust = brevity * (_UNREADABLE if is_undiacritic_vietnamese(question) else 1.0)
-        values = tuple((trust * scores - _NUMBERS * lacking).tolist())
+        values = tuple((trust * scores - _NUMBERS * (1 - held)).tolist())
         return Scores(values, _SCALE, self.name, support=Support(alike, _SUPPORT / brevity))
 
     def state(self) -> RerankerState:
@@ -71,9 +74,3 @@ class LateInteractionReranker:
 
     async def aclose(self) -> None:
         """Holds nothing."""
-
-
-def _compare(
-    question: TokenEmbeddings, passages: Sequence[TokenEmbeddings], weights: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return late_interaction_scores(question, passages, weights, pairs=_PAIRS), likeness(passages)
