@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from uuid import UUID
 
 from engine.access.audit import Audit, named
+from engine.access.fair_queue import FairQueue
 from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange, Quoted
 from engine.answering.citations import resolve_citations
 from engine.answering.evidence import answerability
@@ -16,6 +17,7 @@ from engine.answering.followups import resolve
 from engine.answering.language_model import LanguageModel
 from engine.answering.model import MODES, Answer, Answered, AnswerEvent, AnswerText, Mode, Receipt, Stage
 from engine.answering.phrasings import Phrasings, phrase
+from engine.answering.progress import AskingLimits, Progress
 from engine.answering.prompts import no_answer
 from engine.caching.layered import LayeredCache
 from engine.chat.store import SessionStore
@@ -31,33 +33,6 @@ from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.retriever import Retriever
 from engine.text.languages import detect_language
 from engine.text.normalisation import normalise_question
-
-
-@dataclass(frozen=True, slots=True)
-class AskingLimits:
-    """top_n: passages an answer is given."""
-
-    k: int
-    top_n: int
-    question_characters: int
-    history_turns: int
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What is known of the answer so far: kept if the question is stopped."""
-
-    question: str
-    standalone: str
-    threshold: float
-    asks_again: int | None = None
-    earlier: tuple[Exchange, ...] = ()
-    phrasings: tuple[str, ...] = ()
-    retrieval: Retrieval | None = None
-    confidence: float = 0.0
-    answerer: str = ""
-    text: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
 
 
 class Asker:
@@ -81,8 +56,10 @@ class Asker:
         models: Mapping[str, str],
         traces: Traces,
         audit: Audit,
+        queue: FairQueue,
     ) -> None:
         self._audit = audit
+        self._queue = queue
         self._retriever = retriever
         self._tokens = tokens
         self._sessions = sessions
@@ -187,7 +164,7 @@ class Asker:
                 raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
             chosen = await self.reranker(reranker)
             threshold = await self._choices.threshold()
-            progress = _Progress(question, question, threshold, asks_again, history)
+            progress = Progress(question, question, threshold, asks_again, history)
             try:
                 draft = await self._draft(progress, session_id, filter, mode, chosen, replaces, emit)
             except asyncio.CancelledError:
@@ -219,7 +196,7 @@ class Asker:
 
     async def _draft(
         self,
-        progress: _Progress,
+        progress: Progress,
         session_id: UUID | None,
         filter: DocumentFilter,
         mode: Mode,
@@ -237,14 +214,15 @@ class Asker:
             progress.notices.append(phrasings.notice)
         also = phrasings.others
         progress.phrasings = (progress.standalone, *also)
-        retrieval = await self._retriever.retrieve(
-            progress.standalone,
-            reranker=reranker,
-            also=also,
-            filter=filter,
-            k=self._limits.k,
-            entering=lambda name: emit(Stage(name)),
-        )
+        async with self._queue.turn():
+            retrieval = await self._retriever.retrieve(
+                progress.standalone,
+                reranker=reranker,
+                also=also,
+                filter=filter,
+                k=self._limits.k,
+                entering=lambda name: emit(Stage(name)),
+            )
         progress.retrieval = retrieval
         if retrieval.asked_as:
             progress.notices.append(f"Answered as the nearly equal question “{retrieval.asked_as}”.")
@@ -267,7 +245,7 @@ class Asker:
             return await self._quote(progress, retrieval, emit)
 
     async def _quote(
-        self, progress: _Progress, retrieval: Retrieval, emit: Callable[[AnswerEvent], None]
+        self, progress: Progress, retrieval: Retrieval, emit: Callable[[AnswerEvent], None]
     ) -> Draft:
         """The quoted answer, cached: it follows from the retrieval alone."""
 
@@ -282,7 +260,8 @@ class Asker:
                 draft = await self._write(self._quoting, request, progress, lambda _: None)
             return Quoted(confidence, draft, whole)
 
-        quoted = await self._quotes.get((retrieval.key, self._limits.top_n, progress.threshold), compute)
+        async with self._queue.turn():
+            quoted = await self._quotes.get((retrieval.key, self._limits.top_n, progress.threshold), compute)
         progress.confidence = quoted.confidence
         if quoted.draft.kind == "quotes":
             progress.answerer, progress.text = self._quoting.name, [quoted.draft.text]
@@ -336,7 +315,7 @@ class Asker:
         self,
         answerer: Answerer,
         request: AnswerRequest,
-        progress: _Progress,
+        progress: Progress,
         emit: Callable[[AnswerEvent], None],
     ) -> Draft:
         progress.answerer = answerer.name
@@ -348,10 +327,10 @@ class Asker:
                 emit(AnswerText(piece))
         raise AssertionError("an answerer ends with a draft")
 
-    def _sources(self, progress: _Progress) -> tuple[Candidate, ...]:
+    def _sources(self, progress: Progress) -> tuple[Candidate, ...]:
         return progress.retrieval.candidates[: self._limits.top_n] if progress.retrieval else ()
 
-    def _finish(self, progress: _Progress, draft: Draft, trace: Trace, mode: Mode) -> Answer:
+    def _finish(self, progress: Progress, draft: Draft, trace: Trace, mode: Mode) -> Answer:
         sources = self._sources(progress)
         if draft.notice:
             progress.notices.append(draft.notice)
@@ -395,7 +374,7 @@ class Asker:
         )
 
 
-def _stopped(progress: _Progress, sources: tuple[Candidate, ...]) -> Draft:
+def _stopped(progress: Progress, sources: tuple[Candidate, ...]) -> Draft:
     """What had been written, with the citations that it holds already."""
     resolved = resolve_citations("".join(progress.text), sources, progress.standalone)
     return Draft(

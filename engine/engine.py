@@ -106,7 +106,6 @@ class Engine:
         metrics: Metrics,
         traces: Traces,
         parts: Parts,
-        access: Access,
         entrance: Entrance,
         drain: Drain,
         operations: Operations,
@@ -114,7 +113,7 @@ class Engine:
         reranker_models: RerankerModels,
     ) -> None:
         self.reranker_models = reranker_models
-        self.access = access
+        self.access = entrance.access
         self.entrance = entrance
         self._parts = parts
         self.operations = operations
@@ -181,14 +180,10 @@ class Engine:
         replaces: int | None = None,
     ) -> Answer:
         """Ask, and wait for the whole answer. Raises as `stream` does."""
-        answer: Answer | None = None
-        async for event in self.stream(
+        events = self.stream(
             question, session_id=session_id, filter=filter, mode=mode, reranker=reranker, replaces=replaces
-        ):
-            if isinstance(event, Answered):
-                answer = event.answer
-        assert answer is not None
-        return answer
+        )
+        return [event.answer async for event in events if isinstance(event, Answered)][-1]
 
     async def search(
         self,
@@ -217,8 +212,7 @@ class Engine:
             question, reranker=reranker, also=also, filter=filter, k=kept, search=search
         )
         found = list(retrieval.candidates[:k])
-        used = named(candidate.passage.document_id for candidate in found)
-        await self.entrance.audit.record("search", outcome=used)
+        await self.entrance.audit.record("search", outcome=named(c.passage.document_id for c in found))
         return found
 
     async def rerank(
@@ -262,9 +256,8 @@ class Engine:
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
         await self.sessions.purge(self.settings.delete_grace_seconds)
-        await self.entrance.sign_ins.prune()
         await self._comparison.sets.purge(self.settings.delete_grace_seconds)
-        await self.entrance.audit.prune(self.settings.audit_retention_days)
+        await self.entrance.prune(self.settings.audit_retention_days)
         await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
 
@@ -323,7 +316,6 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         stack.push_async_callback(embedder.aclose)
         vectors = VectorIndex(embedder.name, embedder.dimension)
         await vectors.prepare(database)
-
         documents = DocumentStore(database, access)
         entrance = open_entrance(settings, database, access)
         index = DocumentIndex(database, vectors, access)
@@ -368,6 +360,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             },
             traces,
             entrance.audit,
+            entrance.queue,
         )
         await asker.reranker(settings.default_reranker_type)  # an unknown one is an error now
 
@@ -387,7 +380,6 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             traces=traces,
             drain=drain,
             parts=Parts(settings, database, embedder, rerankers, redis, pgbouncer, running=True),
-            access=access,
             entrance=entrance,
             features=Features(
                 settings,

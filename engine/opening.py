@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from engine.access.accounts import AccountStore
 from engine.access.audit import Audit
 from engine.access.collections import CollectionStore
+from engine.access.fair_queue import FairQueue
 from engine.access.keys import KeyStore
 from engine.access.passwords import Passwords
 from engine.access.principal import Access
@@ -60,11 +62,18 @@ async def open_database(
 class Entrance:
     """Who can come in, and how."""
 
+    access: Access
     accounts: AccountStore
     keys: KeyStore
     sign_ins: SignIns
     collections: CollectionStore
     audit: Audit
+    queue: FairQueue
+
+    async def prune(self, audit_days: int) -> None:
+        """Remove sign-ins that have ended and audit events older than that. Raises DatabaseUnavailable."""
+        await self.sign_ins.prune()
+        await self.audit.prune(audit_days)
 
 
 def open_entrance(settings: Settings, database: Database, access: Access) -> Entrance:
@@ -75,7 +84,9 @@ def open_entrance(settings: Settings, database: Database, access: Access) -> Ent
     )
     accounts = AccountStore(database, access, passwords, sign_ins.forget)
     keys = KeyStore(database, access, sign_ins.forget)
-    return Entrance(accounts, keys, sign_ins, CollectionStore(database, access), Audit(database, access))
+    queue = FairQueue(settings.questions_at_once or os.cpu_count() or 1, access)
+    collections = CollectionStore(database, access)
+    return Entrance(access, accounts, keys, sign_ins, collections, Audit(database, access), queue)
 
 
 def open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:

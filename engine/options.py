@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.answering.evidence import ANSWER_THRESHOLD
-from engine.asking import AskingLimits
+from engine.answering.progress import AskingLimits
 from engine.caching.caches import CacheOptions
 from engine.documents.parsing import ParsingLimits
 from engine.reranking.options import RerankerOptions

@@ -146,6 +146,11 @@ class Settings(BaseSettings):
     listen_without_access_control: bool = Field(
         False, description="Serve other machines although nobody is asked who they are"
     )
+    questions_at_once: int = Field(
+        0,
+        ge=0,
+        description="Questions searched at once, askers in turn (access control); 0: one a core",
+    )
     audit_retention_days: int = Field(365, ge=0, description="How long the audit is kept; 0 is for ever")
     sign_in_seconds: int = Field(43_200, ge=60, description="Life of a browser's sign-in")
     provided_role: Literal["reader", "editor", "operator", "admin"] = Field(

@@ -105,7 +105,7 @@ class Operations:
         columns = audit_events.c
         statement = (
             select(columns.action, columns.subject, columns.done, columns.outcome, columns.via, columns.at)
-            .where(columns.action.in_((CLEAR_CACHE, DRAIN, SERVE)))
+            .where(columns.action.in_((CLEAR_CACHE, DRAIN, SERVE, CHOOSE)))
             .order_by(columns.id.desc())
             .limit(limit)
         )
