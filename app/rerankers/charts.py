@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from app.text import short
+from app.text import escape, short
 from engine.evaluation.model import ArmFigures, ArmResult, RiskPoint
 
 COLOURS = ("#1f8a95", "#c77700", "#7a6bd6", "#2e8b57", "#c0504d", "#3f7fbf", "#9a7b3c", "#b25aa0")
@@ -37,7 +37,7 @@ def ranks_figure(arms: Sequence[ArmResult], names: Sequence[str]) -> go.Figure:
                 "shape": "spline",
             },
             hovertext=[
-                f"<b>{short(passage.document_title, 60)}</b><br>{_wrapped(passage.text)}<br>"
+                f"<b>{escape(short(passage.document_title, 60))}</b><br>{_wrapped(passage.text)}<br>"
                 f"{name}: {f'place {rank}'}"
                 for name, rank in zip(names, ranks, strict=True)
             ],
@@ -163,4 +163,4 @@ def _wrapped(text: str, width: int = 70, lines: int = 3) -> str:
                 break
             wrapped.append("")
         wrapped[-1] += f"{word} "
-    return "<br>".join(line.replace("<", "&lt;") for line in wrapped)
+    return "<br>".join(map(escape, wrapped))

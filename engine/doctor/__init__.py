@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 from engine.doctor.check import Check, Parts, run
 from engine.doctor.contradictions import check_settings
-from engine.doctor.machine import check_disk, check_memory
+from engine.doctor.machine import check_confinement, check_disk, check_memory
 from engine.doctor.models import check_embedder, check_language_model, check_rerankers
 from engine.doctor.redis import check_redis
 from engine.doctor.storage import check_storage
@@ -38,6 +38,7 @@ _LOOKS = {
     "language model": check_language_model,
     "disk": check_disk,
     "memory": check_memory,
+    "confinement": check_confinement,
     "traces": check_collector,
     "settings": check_settings,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from engine.doctor.check import Check, Parts
+from engine.documents.parsing.confinement import available
 
 LITTLE_BYTES = 2_000_000_000
 NONE_BYTES = 200_000_000
@@ -49,8 +50,8 @@ async def check_memory(parts: Parts) -> Sequence[Check]:
     """What parsing may take against what is there."""
     settings = parts.settings
     memory = psutil.virtual_memory()
-    available, total = memory.available / 1e9, memory.total / 1e9
-    seen = f"{available:,.1f} of {total:,.1f} GB available, {psutil.cpu_count()} cores."
+    free, total = memory.available / 1e9, memory.total / 1e9
+    seen = f"{free:,.1f} of {total:,.1f} GB available, {psutil.cpu_count()} cores."
     wanted = settings.ingest_concurrency * settings.parse_memory_bytes
     if wanted > memory.total:
         return [
@@ -64,3 +65,21 @@ async def check_memory(parts: Parts) -> Sequence[Check]:
     if memory.available < 500_000_000:
         return [Check("memory", "warning", seen, "Stop something else, or give the machine more.")]
     return [Check("memory", "ok", seen)]
+
+
+async def check_confinement(parts: Parts) -> Sequence[Check]:
+    """Which of the layers that confine the reading of files this system has."""
+    missing = sorted({"landlock", "seccomp"} - available())
+    if not missing:
+        return [
+            Check("confinement", "ok", "Files are read without a network and write into one folder only.")
+        ]
+    return [
+        Check(
+            "confinement",
+            "warning",
+            f"This system has no {' and no '.join(missing)}: of what confines the reading of files, "
+            "Python's own watch and the limits on time, memory and writing hold.",
+            "Use Linux 5.13 or newer on x86-64 or arm64 where files come from strangers.",
+        )
+    ]

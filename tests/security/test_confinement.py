@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.doctor.machine import check_confinement
 from engine.documents.parsing import ParsingLimits
 from engine.documents.parsing.confinement import available
 from engine.documents.parsing.sandbox import draw_in_process, parse_in_process
@@ -126,3 +127,11 @@ def test_memory_time_and_what_is_written_are_limited() -> None:
     limits = " ".join(done.stdout.split())
     assert "Max file size 0 0" in limits and "Max core file size 0" in limits
     assert "Max address space 2000000000" in limits and "Max cpu time 121 122" in limits
+
+
+async def test_a_system_that_cannot_confine_all_of_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = None  # it looks at the system alone
+    assert (await check_confinement(parts))[0].status == "ok"  # type: ignore[arg-type]
+    monkeypatch.setattr("engine.documents.parsing.confinement._landlock_version", lambda: 0)
+    told = (await check_confinement(parts))[0]  # type: ignore[arg-type]
+    assert told.status == "warning" and "no landlock" in told.seen and told.advice
