@@ -188,6 +188,8 @@ async def _measure(
     run: list[Any] = []
     milliseconds: list[float] = []
     await engine.operations.clear_cache()
+    if "+" in pipeline:
+        await engine.reranker_models.loaded(pipeline.split("+")[1])
     await engine.search(judged[0].text, k=DEPTH, pipeline=pipeline)  # plans and pages are warm for all
     await engine.operations.clear_cache()
     for done, query in enumerate(judged, start=1):

@@ -21,6 +21,7 @@ from engine.evaluation.report import Arm, make_report, per_question, risk_of
 from engine.evaluation.run_store import Result, RunStore
 from engine.observability.traffic import Traffic
 from engine.reranking.base import Reranker
+from engine.reranking.local import settled
 from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.retriever import Retriever
 from engine.storage.database import Database
@@ -235,6 +236,8 @@ class Runs:
         if not todo:
             return
         names = await self._store.judged_documents([question for question, _ in todo])
+        for name in summary.rerankers:
+            await settled(self._rerankers[name])
         await self._warm_up(run_id, summary.rerankers, todo[0][0].text, filter)
         for question, missing in todo:
             await self._traffic.lull(YIELD_SECONDS)

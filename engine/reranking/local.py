@@ -151,3 +151,9 @@ def own_model(reranker: Reranker | None) -> LocalReranker | None:
     while reranker is not None and not isinstance(reranker, LocalReranker):
         reranker = getattr(reranker, "inner", None)
     return reranker
+
+
+async def settled(reranker: Reranker | None) -> None:
+    """Load the model of a reranker that has one, and wait: a measurement of what stands in is none."""
+    if (model := own_model(reranker)) is not None:
+        await model.loaded()
