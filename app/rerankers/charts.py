@@ -11,7 +11,7 @@ from engine.evaluation.model import ArmFigures, ArmResult, RiskPoint
 
 COLOURS = ("#1f8a95", "#c77700", "#7a6bd6", "#2e8b57", "#c0504d", "#3f7fbf", "#9a7b3c", "#b25aa0")
 SHOWN = 10
-_LEFT_OUT = "rgba(128,128,128,0.35)"
+_UNMOVED = "#8b9598"
 
 
 def ranks_figure(arms: Sequence[ArmResult], names: Sequence[str]) -> go.Figure:
@@ -30,9 +30,9 @@ def ranks_figure(arms: Sequence[ArmResult], names: Sequence[str]) -> go.Figure:
             mode="lines+markers+text",
             text=[str(rank) if rank <= SHOWN else "" for rank in ranks],
             textfont={"color": "white", "size": 11},
-            marker={"size": [22 if rank <= SHOWN else 7 for rank in ranks]},
+            marker={"size": [22 if rank <= SHOWN else 7 for rank in ranks], "opacity": 1.0},
             line={
-                "color": COLOURS[number % len(COLOURS)] if moved else _LEFT_OUT,
+                "color": COLOURS[number % len(COLOURS)] if moved else _UNMOVED,
                 "width": 2.5 if moved else 1.5,
                 "shape": "spline",
             },
@@ -107,7 +107,11 @@ def quality_figure(arms: Sequence[ArmFigures], names: Sequence[str]) -> go.Figur
             showlegend=False,
         )
     figure.update_xaxes(title="Reranking a question: median, to p95 (ms, logarithmic)", type="log")
-    figure.update_yaxes(title="nDCG@10, 95 % interval")
+    known = [arm.ndcg for arm in arms if arm.ndcg is not None]
+    lowest = min((estimate.low for estimate in known), default=0.0)
+    highest = max((estimate.high for estimate in known), default=1.0)
+    room = max(0.02, (highest - lowest) * 0.15)
+    figure.update_yaxes(title="nDCG@10, 95 % interval", range=[max(0.0, lowest - room), highest + room])
     figure.update_layout(height=400, margin={"l": 10, "r": 10, "t": 20, "b": 10})
     return figure
 

@@ -65,17 +65,18 @@ def _can_compare(state: ComparisonState) -> bool:
 def _compare(bridge: Bridge, state: ComparisonState) -> None:
     arms: list[ArmResult] = []
     question, rerankers = state.question, state.rerankers
-    with shown_errors(), st.status("Searching…") as status:
+    place = st.empty()
+    with shown_errors(), place, st.status("Searching…") as status:
         for arm in bridge.follow(lambda engine: engine.comparison.stream(question, rerankers)):
             if arm is not None:
                 arms.append(arm)
                 left = len(rerankers) - len(arms)
                 told = f"{len(arms)} of {len(rerankers)} done"
                 status.update(label=told if state.blind or not left else f"{told}; {rerankers[len(arms)]}…")
-        status.update(label="Done", state="complete")
         if state.blind:
             random.shuffle(arms)
         state.arms = tuple(arms)
+    place.empty()
 
 
 def _draw_lists(bridge: Bridge, state: ComparisonState) -> None:

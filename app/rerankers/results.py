@@ -68,12 +68,15 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
             "Recall@5": [arm.recall and arm.recall.mean for arm in arms],
             "p50 (ms)": [arm.p50_ms for arm in arms],
             "p95 (ms)": [arm.p95_ms for arm in arms],
-            "US$ per 1,000": [None if arm.cost_usd is None else arm.cost_usd * 1000 for arm in arms],
+            "US$ per 1,000": [_price(arm.cost_usd) for arm in arms],
             "Could not score": [arm.failures for arm in arms],
         },
         hide_index=True,
         key="figures",
         column_config={
+            "US$ per 1,000": st.column_config.TextColumn(help="At list price, for 1,000 questions."),
+        }
+        | {
             name: st.column_config.NumberColumn(format=form, help=help)
             for name, form, help in (
                 ("nDCG@10", "%.4f", "Of the first ten; 1 is the best order that there is."),
@@ -106,6 +109,11 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
         )
         if st.button("Make this the default…", key="make-default", icon=":material/flag:"):
             confirm_default(bridge, chosen, bridge.call(_serving))
+
+
+def _price(cost_usd: float | None) -> str:
+    """Of a thousand questions; a dash where there is no price."""
+    return "–" if cost_usd is None else f"{cost_usd * 1000:.4f}"
 
 
 async def _serving(engine: Engine) -> str:

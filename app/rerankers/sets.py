@@ -46,9 +46,9 @@ def draw_sets(bridge: Bridge, state: ComparisonState) -> None:
 
 def _draw_making(bridge: Bridge, state: ComparisonState) -> None:
     with st.container(horizontal=True):
-        with st.popover("Import", icon=":material/upload:", key="import"):
+        with st.popover("Import", icon=":material/upload:", key=f"import-{state.uploads}"):
             _draw_import(bridge, state)
-        with st.popover("From chat", icon=":material/thumb_up:", key="from-chat"):
+        with st.popover("From chat", icon=":material/thumb_up:", key=f"from-chat-{state.uploads}"):
             st.markdown(
                 "Questions whose answers got a thumb up. What such an answer cites counts as relevant; a "
                 "liked “not in the documents” is a question that nothing answers."
@@ -59,7 +59,7 @@ def _draw_making(bridge: Bridge, state: ComparisonState) -> None:
                 state.uploads += 1
                 st.toast(f"{counted(added, 'question')} added.")
                 st.rerun()
-        with st.popover("Empty set", icon=":material/add:", key="empty-set"):
+        with st.popover("Empty set", icon=":material/add:", key=f"empty-set-{state.uploads}"):
             name = st.text_input("Name", key="set-name", placeholder="What it is about")
             if st.button("Make it", key="make-set", type="primary"):
                 state.set_id = bridge.call(lambda engine: engine.comparison.sets.create(name)).id

@@ -46,7 +46,7 @@ def test_from_a_question_set_to_a_better_default(address: str, open_tab: OpenTab
     for path, content in zip(questions, questions_on_documents().values(), strict=True):
         path.write_bytes(content)
 
-    tab = open_tab(f"{address}/documents")
+    tab = open_tab(f"{address}/documents", height=2400)
     page = tab.page
     upload(page, *files)
     page.get_by_role("link", name="Rerankers", exact=True).click()
@@ -86,9 +86,9 @@ def test_from_a_question_set_to_a_better_default(address: str, open_tab: OpenTab
     idle(page)
     show(page, "live")
 
-    dark = open_tab(f"{address}/rerankers", dark=True)
+    dark = open_tab(f"{address}/rerankers", dark=True, height=2400)
     view(dark.page, "Runs")
-    expect(dark.page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    expect(dark.page.get_by_test_id("stPlotlyChart").first).to_be_visible(timeout=CHART_MS)
     idle(dark.page)
     show(dark.page, "runs-dark")
     narrow = open_tab(f"{address}/rerankers", width=390, height=844)
