@@ -47,6 +47,11 @@ class Bridge:
         """The model that writes answers; empty where they are quotes."""
         return self._engine.language_model
 
+    @property
+    def draining(self) -> bool:
+        """Whether this process takes nothing new."""
+        return self._engine.drain.since is not None
+
     def call(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
         """Do one thing and wait for it. Raises what it raises; Unavailable if it takes too long."""
 

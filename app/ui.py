@@ -15,6 +15,7 @@ from app.bridge import get_bridge  # noqa: E402
 from app.entrance import come_in  # noqa: E402
 from app.messages import shown_errors  # noqa: E402
 from app.navigation import pages  # noqa: E402
+from app.operations.drain import tell_draining  # noqa: E402
 from app.shield import SCRIPT, STATIC  # noqa: E402
 
 st.set_page_config(page_title="Dossier", page_icon=str(STATIC / "icon.png"), layout="wide")
@@ -22,5 +23,6 @@ st.html(STATIC / "style.css")
 st.html(f"<script>{SCRIPT}</script>", unsafe_allow_javascript=True)
 who = come_in(get_bridge())
 page = st.navigation(pages(who), position="top")
+tell_draining()
 with shown_errors():
     page.run()

@@ -46,6 +46,7 @@ from engine.opening import (
     open_language_model,
     open_redis,
     open_rerankers,
+    reloadable,
 )
 from engine.operations.choices import ChoiceName, Choices
 from engine.operations.drain import Drain
@@ -392,7 +393,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 language_model=language_model is not None,
                 token_vectors=embedder.token_dimension > 0,
             ),
-            operations=Operations(database, caches, drain, choices, access),
+            operations=Operations(database, caches, drain, choices, reloadable(embedder, models), access),
             reranker_models=models,
             comparison=open_comparison(
                 stack, settings, database, retriever, rerankers, ingestion, asker, traffic

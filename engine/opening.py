@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from engine.access.accounts import AccountStore
 from engine.access.audit import Audit
@@ -18,14 +19,19 @@ from engine.access.sign_ins import SignIns
 from engine.answering.base import Answerer
 from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
 from engine.chat.hot_copy import HotCopy
+from engine.errors import ModelUnavailable
 from engine.observability.headers import parse_headers
 from engine.observability.metrics import Metrics
 from engine.observability.rerankers import MeasuredReranker
 from engine.observability.traces import Listener
+from engine.operations.operations import Reload
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import BUILT_IN, Reranker
 from engine.reranking.cascade import NAME as CASCADE
+from engine.reranking.models import RerankerModels
 from engine.reranking.stand_in import StandIn
+from engine.retrieval.embedders.base import Embedder
+from engine.retrieval.embedders.local import LocalEmbedder
 from engine.retrieval.vector import SERVER_SETTINGS
 from engine.settings import Settings
 from engine.storage.database import Database
@@ -156,3 +162,17 @@ def open_rerankers(
             reranker = MeasuredReranker(reranker, metrics, RERANKERS)
         opened[name] = reranker
     return opened
+
+
+def reloadable(embedder: Embedder, rerankers: RerankerModels) -> dict[str, Reload]:
+    """How to load those models anew that are in this process, and wait for it."""
+
+    async def reload(name: str) -> None:
+        await rerankers.reload(name)
+        if (state := await rerankers.loaded(name)).status == "failed":
+            raise ModelUnavailable(state.why)
+
+    found: dict[str, Reload] = {f"reranker {name}": partial(reload, name) for name in rerankers.names()}
+    if isinstance(embedder, LocalEmbedder):
+        found[f"embedder {embedder.name}"] = embedder.reload
+    return found

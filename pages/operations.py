@@ -1,4 +1,4 @@
-"""Operations: what is running, what the cache layers save, where time goes, and what operators did."""
+"""Operations: what is measured, what is running, where time goes, and what operators do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from app.bridge import get_bridge
 from app.operations.actions import draw_actions, draw_told
 from app.operations.caches import draw_caches
 from app.operations.checks import draw_checks
+from app.operations.drain import draw_drain
 from app.operations.features import draw_features
+from app.operations.live import draw_live
+from app.operations.models import draw_models
 from app.operations.questions import draw_questions
 
 bridge = get_bridge()
 st.html("<h1>Operations</h1>")
 draw_told()
+with st.container(horizontal=True, key="operate", vertical_alignment="center"):
+    draw_drain(bridge)
+    draw_models(bridge)
+draw_live(bridge)
 st.subheader("What runs")
 draw_features(bridge)
 st.subheader("Cache layers")

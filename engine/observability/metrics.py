@@ -48,6 +48,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter
         self.registry = registry = CollectorRegistry()
         self._remotes: list[Remote] = []
+        self.under_way = 0  # questions
         self._stages: dict[str, Histogram] = {}
         self.questions = Counter(
             "dossier_questions",
@@ -126,10 +127,12 @@ class Metrics:
 
     def begun(self) -> None:
         """A question begins."""
+        self.under_way += 1
         self.in_flight.inc()
 
     def ended(self, trace: Trace) -> None:
         """A question has ended, in whatever way."""
+        self.under_way -= 1
         self.in_flight.dec()
         kind = trace.kind or "failed"
         mode = trace.mode if trace.mode in get_args(Mode) else "other"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client.core import Metric
 from prometheus_client.utils import floatToGoString
@@ -112,6 +112,10 @@ class Recorded:
         """One process alone."""
         return Recorded(self.times, self.seconds, {process: self.processes.get(process, ())}, self.notice)
 
+    def until(self) -> datetime:
+        """Where the last step ends."""
+        return self.times[-1] + timedelta(seconds=self.seconds[-1])
+
     def names(self, family: str) -> list[str]:
         """Series of a family that occur, in order."""
         return sorted(
@@ -125,12 +129,10 @@ class Recorded:
             }
         )
 
-    def grown(self, series: str) -> list[float | None]:
-        """By how much a counter grew in each step, all processes together."""
-        return [
-            sum(bucket.counts.get(series, 0.0) for bucket in there) if there else None
-            for there in self._steps()
-        ]
+    def grown(self, series: str, *, shared: bool = False) -> list[float | None]:
+        """By how much a counter grew in each step; shared: see `level`."""
+        sums = ([bucket.counts.get(series, 0.0) for bucket in there] for there in self._steps())
+        return [(max(grown) if shared else sum(grown)) if grown else None for grown in sums]
 
     def rate(self, series: str) -> list[float | None]:
         """How much a counter grew a second."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -13,7 +14,7 @@ from sqlalchemy import insert, select
 from engine.access.principal import OPEN, Access
 from engine.caching.caches import LAYERS, Caches, LayerReport
 from engine.documents.store import bump_generation
-from engine.errors import DatabaseUnavailable
+from engine.errors import BadInput, DatabaseUnavailable, Unavailable
 from engine.observability.process import process_name
 from engine.operations.choices import ChoiceName, Choices
 from engine.operations.drain import Drain
@@ -24,8 +25,9 @@ log = logging.getLogger(__name__)
 
 Via = Literal["operations page", "rerankers page", "command line", "program"]
 CLEAR_CACHE = "clear cache layer"
-DRAIN, SERVE = "drain", "serve again"
-CHOOSE = "choose"
+DRAIN, SERVE, RELOAD, CHOOSE = "drain", "serve again", "reload", "choose"
+
+Reload = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,20 @@ class Operations:
     """An operator's. Every method that does something records it."""
 
     def __init__(
-        self, database: Database, caches: Caches, drain: Drain, choices: Choices, access: Access = OPEN
+        self,
+        database: Database,
+        caches: Caches,
+        drain: Drain,
+        choices: Choices,
+        models: Mapping[str, Reload],
+        access: Access = OPEN,
     ) -> None:
         self._access = access
         self._database = database
         self._caches = caches
         self._drain = drain
         self.choices = choices
+        self._models = models
 
     async def clear_cache(self, layers: Sequence[str] = LAYERS, via: Via = "program") -> list[OperatorAction]:
         """Empty cache layers by name, each an action of its own. Raises BadInput for a wrong name.
@@ -99,13 +108,32 @@ class Operations:
         was = f" It was {before.value}." if before else ""
         return await self._record(OperatorAction(CHOOSE, name, True, outcome + was, via))
 
+    @property
+    def models(self) -> list[str]:
+        """Models in this process that can be loaded anew."""
+        return [*self._models]
+
+    async def reload_model(self, name: str, via: Via = "program") -> OperatorAction:
+        """Load a model of this process anew, while questions go on. Raises BadInput."""
+        self._access.require("operate")
+        if name not in self._models:
+            raise BadInput(f"There is no model “{name}”.", hint=f"Choose one of: {', '.join(self._models)}.")
+        began = time.perf_counter()
+        try:
+            await self._models[name]()
+            done, outcome = True, f"Loaded anew in {time.perf_counter() - began:.1f} s."
+        except Unavailable as error:
+            log.warning("Reloading %s failed", name, exc_info=error)
+            done, outcome = False, "It cannot be loaded. The log says why."
+        return await self._record(OperatorAction(RELOAD, name, done, outcome, via))
+
     async def recent(self, limit: int = 50) -> list[OperatorAction]:
         """What was done last, the latest first. Raises DatabaseUnavailable."""
         self._access.require("operate")
         columns = audit_events.c
         statement = (
             select(columns.action, columns.subject, columns.done, columns.outcome, columns.via, columns.at)
-            .where(columns.action.in_((CLEAR_CACHE, DRAIN, SERVE, CHOOSE)))
+            .where(columns.action.in_((CLEAR_CACHE, DRAIN, SERVE, RELOAD, CHOOSE)))
             .order_by(columns.id.desc())
             .limit(limit)
         )

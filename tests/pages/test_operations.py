@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pandas as pd
@@ -9,6 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.bridge import Bridge
+from app.operations.charts import chosen
+from engine import Engine
+from engine.observability.history import FINEST
 
 from .conftest import OpenTab, Serve
 
@@ -103,3 +107,65 @@ def test_every_part_is_tried_on_demand(bridge: Bridge, open_tab: OpenTab) -> Non
     assert checks is not None
     assert "database" in {*checks["Part"]}
     assert not [status for status in checks["Status"] if "failed" in status]
+
+
+def measured(bridge: Bridge) -> None:
+    """End the stretch that is being measured, and have it written."""
+
+    async def now(engine: Engine) -> None:
+        await engine.history.look(time.time() + FINEST)
+        await engine.history.write()
+
+    bridge.call(now)
+
+
+def test_the_charts_say_what_was_measured_and_in_which_unit(bridge: Bridge, open_tab: OpenTab) -> None:
+    fill(bridge)
+    measured(bridge)
+    recorded = bridge.call(lambda engine: engine.measured("15 min"))
+    figures = {key: chart(recorded) for key, chart in chosen(recorded).items()}
+    assert "pgbouncer" not in figures  # it is off
+    for figure in figures.values():
+        assert "(" in figure["layout"]["title"]["text"]
+        assert all(len(trace["x"]) == len(trace["y"]) for trace in figure["data"])
+    asked = sum(value or 0 for trace in figures["throughput"]["data"] for value in trace["y"])
+    assert asked > 0
+    limit = next(trace for trace in figures["pool"]["data"] if trace["name"] == "limit")
+    assert {value for value in limit["y"] if value is not None} == {5.0}
+    stages = {trace["name"] for trace in figures["stages"]["data"]}
+    assert {"embedding", "search"} <= stages
+
+    tab = open_operations(open_tab)
+    assert len(tab.get("plotly_chart")) == len(figures)
+    assert any("needs 30 questions" in caption.value for caption in tab.caption)
+    tab.segmented_control(key="range").set_value("30 days").run()
+    assert not tab.exception
+    assert len(tab.get("plotly_chart")) == len(figures)
+
+
+def test_draining_is_confirmed_told_on_every_page_and_undone(bridge: Bridge, open_tab: OpenTab) -> None:
+    tab = open_operations(open_tab)
+    tab.button(key="drain").click().run()
+    assert not bridge.draining
+    tab.button(key="drain-now").click().run()
+    assert bridge.draining
+    assert any("nothing is under way" in text.value for text in tab.markdown)
+    other = open_tab()
+    assert "about to stop" in other.warning[0].value
+    other.chat_input[0].set_value("Which gate?").run()
+    assert not other.exception
+    assert any("takes no new questions" in error.value for error in other.error)
+    tab.button(key="serve-again").click().run()
+    assert not bridge.draining
+    assert not open_tab().warning
+    actions = table(tab, "Outcome")
+    assert actions is not None and [*actions["Action"][:2]] == ["Serve again", "Drain"]
+
+
+def test_a_model_is_reloaded_while_questions_go_on(bridge: Bridge, open_tab: OpenTab) -> None:
+    tab = open_operations(open_tab)
+    key = "reload-embedder multilingual-e5-small"
+    tab.button(key=key).click().run()
+    tab.button(key="reload-now").click().run(timeout=60)
+    assert "Loaded anew" in tab.success[0].value
+    assert bridge.call(lambda engine: engine.search("Which gate is new?")) == []
