@@ -270,18 +270,10 @@ class Asker:
         return quoted.draft
 
     async def _history(self, session_id: UUID | None, before: int | None) -> tuple[Exchange, ...]:
-        """The latest turns, or those before a turn, which is mostly the last."""
+        """The latest turns, or those before a turn."""
         if session_id is None or self._limits.history_turns == 0:
             return ()
-        turns = await self._sessions.turns(session_id, latest=self._limits.history_turns + 1)
-        if before is not None:
-            if turns and turns[0].position > 0 and turns[-1].id != before:
-                turns = await self._sessions.turns(session_id)
-            turns = [turn for turn in turns if turn.id < before]
-        return tuple(
-            Exchange(turn.answer.standalone_question, turn.answer.text)
-            for turn in turns[-self._limits.history_turns :]
-        )
+        return await self._sessions.exchanges(session_id, self._limits.history_turns, before)
 
     async def _request(
         self, question: str, candidates: Sequence[Candidate], history: tuple[Exchange, ...]

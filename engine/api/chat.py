@@ -19,7 +19,6 @@ from engine.api.responses import EventStream, as_json, event
 from engine.api.shapes import AnswerShape, Body, MessageBody, Text, TurnShape, answer_shape, turn_shape
 from engine.chat.model import Session
 from engine.engine import Engine
-from engine.text.normalisation import normalise_question
 
 EVENTS = {
     "description": "The whole answer; with `Accept: text/event-stream` its making, in this order: "
@@ -96,14 +95,17 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
 
         async def work() -> Response:
             opened = engine()
-            await opened.sessions.get(session_id)
+            session = await opened.sessions.get(session_id)
+            stopped = None
+            if session.turn_count:
+                stopped = await opened.sessions.stopped_turn(session_id, body.question)
             events = opened.stream(
                 body.question,
                 session_id=session_id,
                 filter=body.filter.value(),
                 mode=body.mode,
                 reranker=body.reranker,
-                replaces=await _stopped_turn(opened, session_id, body.question),
+                replaces=stopped,
             )
             if streaming:
                 return EventStream(_told(events, body.mode, session_id))
@@ -141,14 +143,6 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
         return as_json(await sessions.get(session_id))
 
     return router
-
-
-async def _stopped_turn(engine: Engine, session_id: UUID, question: str) -> int | None:
-    """The last turn, if it is this question and was stopped: asked again, it is replaced."""
-    for turn in await engine.sessions.turns(session_id, latest=1):
-        if not turn.answer.complete and turn.answer.question == normalise_question(question):
-            return turn.id
-    return None
 
 
 async def _told(events: AsyncIterator[AnswerEvent], mode: Mode, session_id: UUID) -> AsyncGenerator[bytes]:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from engine.access.audit import note
 from engine.access.principal import OPEN, Access
 from engine.access.tokens import hashed
+from engine.answering.base import Exchange
 from engine.answering.model import Answer, Mode
 from engine.chat.export import as_markdown
 from engine.chat.hidden import without_hidden
@@ -39,7 +40,7 @@ from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, NotFound
 from engine.storage.database import Database
 from engine.storage.tables import sessions, turns
-from engine.text.normalisation import normalise
+from engine.text.normalisation import normalise, normalise_question
 
 TITLE_LENGTH = 80
 _ANSWER = TypeAdapter(Answer)
@@ -134,6 +135,42 @@ class SessionStore:
         """
         found = await self._turns(self._living(session_id), session_id, latest)
         return await without_hidden(self._database, self._access, found)
+
+    async def exchanges(
+        self, session_id: UUID, latest: int, before: int | None = None
+    ) -> tuple[Exchange, ...]:
+        """Questions and answers of the `latest` turns, or of those before turn `before`; oldest first.
+
+        A hundredth of what `turns` reads; with access control it goes through that, for what may be seen.
+        """
+        if self._access.on:
+            known = await self.turns(session_id, None if before else latest)
+            chosen = [turn for turn in known if before is None or turn.id < before][-latest:]
+            return tuple(Exchange(turn.answer.standalone_question, turn.answer.text) for turn in chosen)
+        statement = (
+            select(turns.c.answer["standalone_question"].astext, turns.c.answer_text)
+            .join(sessions, sessions.c.id == turns.c.session_id)
+            .where(self._living(session_id), turns.c.id < before if before else true())
+            .order_by(turns.c.position.desc())
+            .limit(latest)
+        )
+        async with self._database.read() as db:
+            rows = (await db.execute(statement)).all()
+        return tuple(Exchange(*row) for row in reversed(rows))
+
+    async def stopped_turn(self, session_id: UUID, question: str) -> int | None:
+        """The last turn, if it is this question and was stopped: asked again, it is replaced."""
+        statement = (
+            select(turns.c.id, turns.c.question, turns.c.answer["complete"].astext.label("complete"))
+            .join(sessions, sessions.c.id == turns.c.session_id)
+            .where(self._living(session_id))
+            .order_by(turns.c.position.desc())
+            .limit(1)
+        )
+        async with self._database.read() as db:
+            row = (await db.execute(statement)).first()
+        stopped = row is not None and row.complete == "false" and row.question == normalise_question(question)
+        return row.id if row is not None and stopped else None
 
     async def share(self, session_id: UUID) -> str:
         """A new link's token: whoever has it, and may come in, reads the session. An older link ends."""
