@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.errors import BadInput
 from engine.evaluation.collection import Query, TestCollection, plain_text
 from engine.evaluation.model import Estimate, Pair
 from engine.evaluation.significance import bootstrap_mean, paired_p_value
+from engine.opening import open_database
 from engine.retrieval.model import Candidate
 from engine.settings import Settings
 from engine.text.normalisation import normalise
@@ -147,12 +148,14 @@ async def _apart(
     if not language_model:
         changed |= {"openai_api_key": type(settings.openai_api_key)(""), "openai_base_url": ""}
     own = settings.model_copy(update=changed)
-    async with open_engine(own) as engine:
-        try:
+    try:
+        async with open_engine(own) as engine:
             yield engine
-        finally:
-            async with engine.database.write() as db:
-                await db.execute(text(f"DROP SCHEMA {own.database_schema} CASCADE"))
+    finally:  # once nothing writes there any more, as a closing engine still does
+        async with AsyncExitStack() as stack:
+            database = await open_database(stack, own)
+            async with database.write() as db:
+                await db.execute(text(f"DROP SCHEMA IF EXISTS {own.database_schema} CASCADE"))
 
 
 async def _index(engine: Engine, collection: TestCollection, progress: Progress) -> None:
