@@ -41,7 +41,7 @@ async def test_a_running_engine_is_well_and_says_what_it_saw(engine: Engine) -> 
     assert {one.name: one.status for one in checks} == dict.fromkeys(
         [
             "database", "pgvector", "migrations", "clock", "pool", "connections", "pgBouncer", "Redis",
-            "embedder", "reranker", "language model", "disk", "memory", "traces", "settings",
+            "embedder", "reranker", "language model", "disk", "memory", "confinement", "traces", "settings",
         ],
         "ok",
     )  # fmt: skip
