@@ -48,9 +48,9 @@ from engine.opening import (
     open_rerankers,
     reloadable,
 )
-from engine.operations.choices import ChoiceName, Choices
+from engine.operations.choices import Choices
 from engine.operations.drain import Drain
-from engine.operations.operations import Operations, OperatorAction, Via
+from engine.operations.operations import Operations
 from engine.options import (
     asking_limits,
     cache_options,
@@ -67,7 +67,8 @@ from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Candidate
-from engine.retrieval.retriever import SEARCHES, Retriever
+from engine.retrieval.pipelines import parse_pipeline
+from engine.retrieval.retriever import Retriever
 from engine.retrieval.vector import VectorIndex
 from engine.settings import Settings, load_settings
 from engine.storage.database import Database
@@ -201,16 +202,12 @@ class Engine:
         Raises BadInput for an unknown one.
         """
         question = self._asker.check(question)
-        search, name, mode = [*(pipeline or "hybrid+").split("+"), "", ""][:3]
-        if search not in SEARCHES:
-            raise BadInput(
-                f"There is no pipeline “{pipeline}”.", hint="Use bm25, dense or hybrid[+RERANKER[+MODE]]."
-            )
+        search, name, mode = parse_pipeline(pipeline)
         reranker = await self._asker.reranker(name or None) if pipeline is None or name else None
         also = (await self._asker.other_phrasings(question, mode)).others if mode else ()
-        kept = max(k, self.settings.default_retrieval_k)
+        wanted = max(k, self.settings.default_retrieval_k)
         retrieval = await self._retriever.retrieve(
-            question, reranker=reranker, also=also, filter=filter, k=kept, search=search
+            question, reranker=reranker, also=also, filter=filter, k=wanted, search=search
         )
         found = list(retrieval.candidates[:k])
         await self.entrance.audit.record("search", outcome=named(c.passage.document_id for c in found))
@@ -267,13 +264,6 @@ class Engine:
         """Rerankers side by side, over question sets and on real questions. Raises NotAllowed."""
         self.access.require("operate")
         return self._comparison
-
-    async def choose(self, name: ChoiceName, value: str | None, via: Via = "program") -> OperatorAction:
-        """From now on this reranker, or this answer threshold, in every process; None: as set.
-
-        An operator's. Raises BadInput, DatabaseUnavailable, NotAllowed.
-        """
-        return await self.operations.choose(name, value, via)
 
     async def cache_report(self) -> list[LayerReport]:
         """What each cache layer counted and holds. Raises NotAllowed."""
@@ -338,9 +328,9 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             access=access,
         )
         stack.push_async_callback(ingestion.aclose)
-
         pgbouncer = PgBouncerConsole(settings.pgbouncer_url) if settings.use_pgbouncer else None
         language_model, writing = open_language_model(stack, settings)
+        writer = settings.openai_model if language_model else ""
         choices = Choices(database, rerankers, *chosen_by_settings(settings))
         models = RerankerModels(rerankers, {CASCADE: settings.cascade_strong})
         models.load(await choices.reranker())
@@ -355,16 +345,12 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             writing,
             language_model,
             asking_limits(settings),
-            {
-                "embedder": embedder.name,
-                "language_model": settings.openai_model if language_model else "none",
-            },
+            {"embedder": embedder.name, "language_model": writer or "none"},
             traces,
             entrance.audit,
             entrance.queue,
         )
         await asker.reranker(settings.default_reranker_type)  # an unknown one is an error now
-
         engine = Engine(
             settings,
             documents=documents,
@@ -374,7 +360,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             asker=asker,
             index=index,
             vectors=vectors,
-            language_model=settings.openai_model if language_model else "",
+            language_model=writer,
             database=database,
             caches=caches,
             metrics=metrics,

@@ -85,4 +85,4 @@ def _buttons(bridge: Bridge, name: ChoiceName, value: str, label: str) -> None:
 def choose(bridge: Bridge, name: ChoiceName, value: str | None) -> None:
     """Do it, and have the next run of the page say so."""
     with shown_errors():
-        tell([bridge.call(lambda engine: engine.choose(name, value, "rerankers page"))])
+        tell([bridge.call(lambda engine: engine.operations.choose(name, value, "rerankers page"))])

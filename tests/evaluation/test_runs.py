@@ -239,17 +239,17 @@ async def test_risk_falls_with_the_threshold_and_the_chosen_one_is_in_force(
     assert (await engine.ask(question)).kind == "quotes"
     async with open_test_engine(database_schema=engine.database.schema) as other:
         await other.ask(question)
-        await engine.choose("answer threshold", "1")
+        await engine.operations.choose("answer threshold", "1")
         assert (await engine.ask(question)).kind == "no_answer"
         async with asyncio.timeout(5):
             while (await other.ask(question)).kind != "no_answer":
                 await asyncio.sleep(0.1)
         features = {feature.name: feature for feature in await other.features()}
         assert features["answer threshold"].effective == "1" and features["answer threshold"].why
-    await engine.choose("answer threshold", None)
+    await engine.operations.choose("answer threshold", None)
     assert (await engine.ask(question)).kind == "quotes"
     with pytest.raises(BadInput):
-        await engine.choose("answer threshold", "high")
+        await engine.operations.choose("answer threshold", "high")
 
 
 async def test_what_cannot_be_run_is_refused(engine: Engine, set_id: int) -> None:

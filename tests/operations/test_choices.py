@@ -25,7 +25,7 @@ async def test_the_chosen_default_serves_everywhere_and_is_recorded(open_test_en
     async with open_test_engine() as one, open_test_engine(database_schema=one.database.schema) as other:
         await stock(one)
         assert (await one.ask(QUESTION)).receipt.models["reranker"] == "built-in"
-        action = await one.choose("default reranker", "none", "rerankers page")
+        action = await one.operations.choose("default reranker", "none", "rerankers page")
         assert action.at and (action.subject, action.via) == ("default reranker", "rerankers page")
         assert (await one.ask(QUESTION)).receipt.models["reranker"] == "none"
         async with asyncio.timeout(5):
@@ -34,7 +34,7 @@ async def test_the_chosen_default_serves_everywhere_and_is_recorded(open_test_en
         told = await reranker_of(other)
         assert (told.asked, told.effective) == ("built-in", "none") and "chosen" in told.why
 
-        await other.choose("default reranker", None)
+        await other.operations.choose("default reranker", None)
         assert (await reranker_of(other)).why == ""
         assert (await other.ask(QUESTION)).receipt.models["reranker"] == "built-in"
         recorded = await one.operations.recent()
@@ -45,9 +45,9 @@ async def test_the_chosen_default_serves_everywhere_and_is_recorded(open_test_en
 async def test_what_cannot_be_chosen_is_refused_and_not_recorded(open_test_engine: OpenEngine) -> None:
     async with open_test_engine() as engine:
         with pytest.raises(BadInput, match="no-such"):
-            await engine.choose("default reranker", "no-such")
+            await engine.operations.choose("default reranker", "no-such")
         for threshold in ("1.5", "-0.1", "nan", "much"):
             with pytest.raises(BadInput):
-                await engine.choose("answer threshold", threshold)
+                await engine.operations.choose("answer threshold", threshold)
         assert await engine.operations.recent() == []
         assert await engine.operations.choices.chosen() == {}
