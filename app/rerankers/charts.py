@@ -106,12 +106,14 @@ def quality_figure(arms: Sequence[ArmFigures], names: Sequence[str]) -> go.Figur
             f"<br>{arm.p50_ms:.1f} ms at the median, {arm.p95_ms:.1f} ms p95<br>{price}<extra></extra>",
             showlegend=False,
         )
-    figure.update_xaxes(title="Reranking a question: median, to p95 (ms, logarithmic)", type="log")
+    figure.update_xaxes(title="Reranking a question: median, to p95 (ms, logarithmic)", type="log", dtick=1)
     known = [arm.ndcg for arm in arms if arm.ndcg is not None]
     lowest = min((estimate.low for estimate in known), default=0.0)
     highest = max((estimate.high for estimate in known), default=1.0)
     room = max(0.02, (highest - lowest) * 0.15)
-    figure.update_yaxes(title="nDCG@10, 95 % interval", range=[max(0.0, lowest - room), highest + room])
+    figure.update_yaxes(
+        title="nDCG@10, 95 % interval", range=[max(0.0, lowest - room), min(1.01, highest + room)]
+    )
     figure.update_layout(height=400, margin={"l": 10, "r": 10, "t": 20, "b": 10})
     return figure
 

@@ -89,11 +89,6 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
                 ("p50 (ms)", "%.1f", "Of the reranking alone, while users were served."),
                 ("p95 (ms)", "%.1f", "Of the reranking alone, while users were served."),
                 (
-                    "US$ per 1,000",
-                    "%.4f",
-                    "At list price; empty where no price is known.",
-                ),
-                (
                     "Could not score",
                     "%d",
                     "Such a question counts with the search's order, as for users.",

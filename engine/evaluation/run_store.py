@@ -21,17 +21,17 @@ from engine.storage.tables import documents, question_sets, run_results, runs, s
 
 _ASKED = and_(set_questions.c.set_id == runs.c.set_id, set_questions.c.deleted_at.is_(None))
 _TOTAL = select(func.count()).where(_ASKED).scalar_subquery().label("total")
-_RESULTS_OF_QUESTION = (
-    select(func.count())
-    .where(run_results.c.run_id == runs.c.id, run_results.c.question_id == set_questions.c.id)
-    .correlate(runs, set_questions)
-    .scalar_subquery()
-)
+# A question's results are kept together, those of all rerankers.
 _DONE = (
-    select(func.count())
-    .where(_ASKED, func.cardinality(runs.c.rerankers) == _RESULTS_OF_QUESTION)
-    .correlate(runs)
-    .scalar_subquery()
+    (
+        select(func.count())
+        .select_from(run_results)
+        .join(set_questions, set_questions.c.id == run_results.c.question_id)
+        .where(run_results.c.run_id == runs.c.id, set_questions.c.deleted_at.is_(None))
+        .correlate(runs)
+        .scalar_subquery()
+    )
+    .op("/")(func.cardinality(runs.c.rerankers))
     .label("done")
 )
 # Whoever worked on it has not said so for too long: the process has ended.
