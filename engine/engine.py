@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from engine.access.audit import named
@@ -379,7 +380,9 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
                 language_model=language_model is not None,
                 token_vectors=embedder.token_dimension > 0,
             ),
-            operations=Operations(database, caches, drain, choices, reloadable(embedder, models), access),
+            operations=Operations(
+                database, caches, drain, choices, partial(reloadable, embedder, rerankers, models), access
+            ),
             reranker_models=models,
             comparison=open_comparison(
                 stack, settings, database, retriever, rerankers, ingestion, asker, traffic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -164,15 +164,20 @@ def open_rerankers(
     return opened
 
 
-def reloadable(embedder: Embedder, rerankers: RerankerModels) -> dict[str, Reload]:
-    """How to load those models anew that are in this process, and wait for it."""
+def reloadable(
+    embedder: Embedder, rerankers: Mapping[str, Reranker | None], models: RerankerModels
+) -> dict[str, Reload]:
+    """How to load those models anew that this process holds, and wait for it."""
 
     async def reload(name: str) -> None:
-        await rerankers.reload(name)
-        if (state := await rerankers.loaded(name)).status == "failed":
+        await models.reload(name)
+        if (state := await models.loaded(name)).status == "failed":
             raise ModelUnavailable(state.why)
 
-    found: dict[str, Reload] = {f"reranker {name}": partial(reload, name) for name in rerankers.names()}
+    found: dict[str, Reload] = {}
     if isinstance(embedder, LocalEmbedder):
         found[f"embedder {embedder.name}"] = embedder.reload
+    for name in models.names():
+        if (reranker := rerankers[name]) is not None and reranker.state().status != "idle":
+            found[f"reranker {name}"] = partial(reload, name)
     return found

@@ -56,7 +56,6 @@ def draw_capacity(recorded: Recorded) -> None:
         f"An estimate, from {counted(capacity.questions, 'question')} in the time shown, by the utilisation "
         f"law: what a question took of each resource, up to {FULL:.0%} of it. It assumes that the coming "
         "questions are like these, as often cached, that other programs go on as they do, and that each "
-        "user asks again after the pause above. Where the machine's load does not follow the questions, all "
-        "of it is counted as theirs. A language model's or another server's own limits are not "
+        "user asks again after the pause above. A language model's or another server's own limits are not "
         "in it. Only a load test shows what really holds."
     )

@@ -92,7 +92,9 @@ def _processors(
     if not cores:
         return None
     spent = _total(busy)
-    each = _slope(counted, busy) or spent / questions
+    own = _total(here.grown("process_cpu_seconds_total")) / questions
+    each = _slope(counted, busy) or _beyond_rest(here.seconds, counted, busy) or spent / questions
+    each = max(each, own)
     beside = max(0.0, spent - each * questions) / seconds  # cores that others keep busy
     return Demand(
         f"Processors ({cores:.0f} cores)",
@@ -134,6 +136,19 @@ def _slope(counted: Sequence[float | None], busy: Sequence[float | None]) -> flo
     slope = float(np.polyfit(x, y, 1)[0])
     explained = float(np.corrcoef(x, y)[0, 1]) ** 2 if y.std() else 0.0
     return slope if slope > 0 and explained >= _FIT else None
+
+
+def _beyond_rest(
+    seconds: Sequence[float], counted: Sequence[float | None], busy: Sequence[float | None]
+) -> float | None:
+    """Processor seconds a question, beyond what the machine spends while there is none."""
+    steps = [(n, b, s) for n, b, s in zip(counted, busy, seconds, strict=True) if None not in (n, b)]
+    rest = [(b or 0.0, s) for n, b, s in steps if not n]
+    if len(rest) < _LEAST_STEPS:
+        return None
+    at_rest = sum(b for b, _ in rest) / sum(s for _, s in rest)
+    beyond = sum((b or 0.0) - at_rest * s for n, b, s in steps if n)
+    return max(0.0, beyond) / sum(n or 0.0 for n, _, _ in steps) or 1e-6
 
 
 def _span(here: Recorded, counted: Sequence[float | None]) -> float:

@@ -51,7 +51,7 @@ class Operations:
         caches: Caches,
         drain: Drain,
         choices: Choices,
-        models: Mapping[str, Reload],
+        models: Callable[[], Mapping[str, Reload]],
         access: Access = OPEN,
     ) -> None:
         self._access = access
@@ -111,16 +111,17 @@ class Operations:
     @property
     def models(self) -> list[str]:
         """Models in this process that can be loaded anew."""
-        return [*self._models]
+        return [*self._models()]
 
     async def reload_model(self, name: str, via: Via = "program") -> OperatorAction:
         """Load a model of this process anew, while questions go on. Raises BadInput."""
         self._access.require("operate")
-        if name not in self._models:
-            raise BadInput(f"There is no model “{name}”.", hint=f"Choose one of: {', '.join(self._models)}.")
+        models = self._models()
+        if name not in models:
+            raise BadInput(f"There is no model “{name}”.", hint=f"Choose one of: {', '.join(models)}.")
         began = time.perf_counter()
         try:
-            await self._models[name]()
+            await models[name]()
             done, outcome = True, f"Loaded anew in {time.perf_counter() - began:.1f} s."
         except Unavailable as error:
             log.warning("Reloading %s failed", name, exc_info=error)

@@ -63,6 +63,17 @@ def test_where_the_load_does_not_follow_the_questions_all_of_it_counts() -> None
     assert capacity.demands[0].milliseconds == pytest.approx(600)
 
 
+def test_a_machine_that_others_fill_is_told_so_and_a_question_costs_what_dossier_spent() -> None:
+    full = recorded([0] * 10 + [20] * 10, cpu_each=0.0, beside=4.0)
+    for step in full.processes["here:1"]:
+        assert step is not None
+        step.counts["process_cpu_seconds_total"] = step.counts["dossier_question_seconds_count"] * 0.05
+    capacity = estimate(full, "here")
+    assert capacity is not None
+    assert capacity.demands[0].milliseconds == pytest.approx(50)
+    assert capacity.users(30)[1] == 0
+
+
 def test_few_questions_or_another_machine_make_no_estimate() -> None:
     assert estimate(recorded([1, 2, 3], cpu_each=0.1), "here") is None
     assert estimate(recorded(VARIED, cpu_each=0.1), "elsewhere") is None
