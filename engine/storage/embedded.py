@@ -121,15 +121,34 @@ def _start(folder: Path) -> Any:
 def _forget_the_dead(folder: Path) -> None:
     """Wipe off the marks of killed processes: of the app's, and of the server itself."""
     marks = folder / ".handle_pids.json"
-    with contextlib.suppress(OSError, ValueError):
-        marks.write_text(json.dumps([pid for pid in json.loads(marks.read_text()) if _alive(pid)]))
+    if marks.exists():
+        try:
+            pids = [pid for pid in json.loads(marks.read_text()) if _alive(pid)]
+        except ValueError:  # its writer was killed in the middle
+            pids = []
+        marks.write_text(json.dumps(pids))
     lock_file = folder / "postmaster.pid"
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pid, _, _, port, socket_folder = lock_file.read_text().splitlines()[:5]
-        if not _alive(int(pid)):
-            # Where nobody reaps it, the dead server's number still counts as taken.
-            (Path(socket_folder) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
-            lock_file.unlink()
+    if not lock_file.exists() or _serves(folder, lock_file):
+        return
+    with contextlib.suppress(OSError, ValueError):
+        _, _, _, port, socket_folder = lock_file.read_text().splitlines()[:5]
+        # Where nobody reaps it, the dead server's number still counts as taken.
+        (Path(socket_folder) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+    lock_file.unlink(missing_ok=True)
+
+
+def _serves(folder: Path, lock_file: Path) -> bool:
+    """Whether the server that wrote the file lives. After a reboot its number may be another program's."""
+    try:
+        pid = int(lock_file.read_text().splitlines()[0])
+        return _alive(pid) and str(folder) in psutil.Process(pid).cmdline()
+    except (ValueError, IndexError, psutil.NoSuchProcess):
+        # Not even a number: nothing but a server of this folder can be about to write one.
+        return any(
+            str(folder) in (process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])
+        )
+    except psutil.AccessDenied:
+        return True
 
 
 def _alive(pid: int) -> bool:

@@ -79,6 +79,22 @@ async def test_the_mark_of_a_killed_app_does_not_keep_the_server_running(tmp_pat
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+async def test_what_a_power_cut_leaves_in_the_folder_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    async with embedded_postgres(folder):
+        whole = (folder / "postmaster.pid").read_text()
+    reused = "\n".join([str(os.getpid()), *whole.splitlines()[1:]])  # the number is another program's now
+    for marks, left in (("[12", reused), ("", ""), ("[]", "\0" * 40)):
+        (folder / ".handle_pids.json").write_text(marks)
+        (folder / "postmaster.pid").write_text(left)
+        async with embedded_postgres(folder) as url:
+            assert postmaster(folder) != os.getpid()
+            pool = database(url)
+            async with pool.read() as db:
+                assert (await db.execute(text("SELECT 1"))).scalar_one() == 1
+            await pool.aclose()
+
+
 async def test_a_folder_with_spaces_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable, match="DOSSIER_HOME"):
         async with embedded_postgres(tmp_path / "my documents"):
