@@ -23,6 +23,7 @@ def draw_features(bridge: Bridge) -> None:
                 "Since (UTC)": [feature.since for feature in features],
             },
             key="features",
+            height="content",
             hide_index=True,
             column_config={
                 "": st.column_config.TextColumn(width=30, help="⚠️: another thing runs than was asked for."),

@@ -83,6 +83,12 @@ def answered(page: Page, turns: int) -> None:
     idle(page)
 
 
+def watch(operations: Page) -> Page:
+    """The whole page at once: tables out of sight are not drawn."""
+    operations.set_viewport_size({"width": 1400, "height": 5000})
+    return operations
+
+
 def cells(page: Page, words: str) -> Locator:
     """Of the operations page's tables; they are drawn, and written within the canvas for readers."""
     return page.locator("[data-testid=stDataFrame] canvas td", has_text=re.compile(words))
@@ -95,7 +101,7 @@ def told(page: Page, words: str) -> None:
 def test_without_redis_questions_are_answered_and_operators_are_told(
     app: Running, chat: Page, open_tab: OpenTab
 ) -> None:
-    operations = open_tab(f"{app.address}/operations").page
+    operations = watch(open_tab(f"{app.address}/operations").page)
     told(operations, "^Valkey")
     app.redis.stop()
     ask(chat, TRAINS)
@@ -152,7 +158,7 @@ def test_while_pgbouncer_is_away_the_page_says_so_and_then_goes_on(
             page.get_by_test_id("stChatInputTextArea").fill(TRAINS)
             page.keyboard.press("Enter")
             expect(page.get_by_role("alert").first).to_contain_text("database", timeout=RECOVERY_MS)
-            operations = open_tab(f"{address}/operations").page
+            operations = watch(open_tab(f"{address}/operations").page)
             told(operations, "not reachable")
 
             bouncer.start()
