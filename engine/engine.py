@@ -385,7 +385,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             ),
             reranker_models=models,
             comparison=open_comparison(
-                stack, settings, database, retriever, rerankers, ingestion, asker, traffic
+                stack, settings, database, retriever, rerankers, ingestion, asker, traffic, access
             ),
         )
         engine.history = await stack.enter_async_context(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+from engine.access.principal import Access
 from engine.asking import Asker
 from engine.documents.ingestion import Ingestion
 from engine.evaluation.comparison import Comparison
@@ -28,10 +29,11 @@ def open_comparison(
     ingestion: Ingestion,
     asker: Asker,
     traffic: Traffic,
+    access: Access,
 ) -> Comparison:
     """Nothing runs before it is asked for. Raises BadInput for an unknown challenger."""
     k = settings.default_retrieval_k
-    sets = QuestionSets(database)
+    sets = QuestionSets(database, access)
     documents = SetDocuments(database, ingestion, traffic)
     runs = Runs(
         database,

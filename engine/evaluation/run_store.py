@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, insert, literal, or
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from engine.errors import NotFound
+from engine.evaluation.judging import load_judgments
 from engine.evaluation.measures import Measures
 from engine.evaluation.model import ArmResult, RunSummary, SetQuestion
-from engine.evaluation.question_sets import load_judgments
 from engine.storage.database import Database
 from engine.storage.tables import documents, question_sets, run_results, runs, set_questions
 

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.evaluation.collection import Query, Record
 from engine.evaluation.exchange import QRELS, QrelsLine, SetFiles, read_set, write_set
+from engine.evaluation.judging import load_judgments
 from engine.evaluation.model import ImportReport
-from engine.evaluation.question_sets import QuestionSets, add_set, load_judgments, tag_of
+from engine.evaluation.question_sets import QuestionSets, add_set, tag_of
 from engine.storage.database import Database
 from engine.storage.tables import documents, judgments, passages, set_questions, set_records
 from engine.text.normalisation import normalise

@@ -8,13 +8,15 @@ import zipfile
 
 import pytest
 
+from engine.access.principal import Principal, acting
 from engine.documents.jobs import Upload
 from engine.engine import Engine
-from engine.errors import BadInput, NotFound
+from engine.errors import BadInput, NotAllowed, NotFound
 from engine.evaluation import exchange
 from engine.evaluation.model import ImportReport, SetQuestion
+from tests.conftest import OpenEngine
 
-from .conftest import QUESTIONS, jsonl, packed, questions_on_documents
+from .conftest import QUESTIONS, jsonl, packed, questions_on_documents, stock
 
 pytestmark = pytest.mark.anyio
 
@@ -171,6 +173,22 @@ async def test_liked_answers_become_questions(engine: Engine) -> None:
     (question,) = await all_questions(engine, made.id)
     assert question.text == "When does the gate close?"
     assert "gate.md" in {judgment.file_name for judgment in question.judgments}
+
+
+async def test_chats_of_others_are_not_looked_into(open_test_engine: OpenEngine) -> None:
+    ann, ben = (Principal(name, name, "admin", everywhere=True) for name in ("ann", "ben"))
+    async with open_test_engine(access_control=True) as engine:
+        with acting(ann):
+            await stock(engine)
+            session = await engine.sessions.create()
+            await engine.ask("When does the gate close?", session_id=session.id)
+            await engine.sessions.vote((await engine.sessions.turns(session.id))[-1].id, "up")
+        for who, found in ((ben, 0), (ann, 1)):
+            with acting(who):
+                made = await engine.comparison.sets.create("From chat")
+                assert await engine.comparison.sets.add_from_chat(made.id) == found
+        with acting(Principal("cy", "cy", "reader")), pytest.raises(NotAllowed):
+            await engine.comparison.sets.list()
 
 
 async def test_judgments_by_hand_outlive_a_new_indexing(engine: Engine) -> None:
