@@ -241,11 +241,7 @@ class Engine:
         return list(await self.documents.neighbours(passage_id, around))
 
     async def page_image(self, passage: Passage, quote: str, scale: float = 1.5) -> tuple[int, PageImage]:
-        """The page of a PDF on which the quote stands, and its picture with the quote marked.
-
-        Where it is not found on any page of the passage, the first of them, unmarked.
-        Raises NotFound, UnreadableFile.
-        """
+        """Number and picture of a PDF's page, see `render_quoted`. Raises NotFound, UnreadableFile."""
         content = await self.documents.file(passage.document_id)
         first = passage.page or 1
         pages = (first, passage.last_page or first)
