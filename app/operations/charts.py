@@ -207,17 +207,17 @@ def _lines(
     markers: bool = False,
 ) -> Figure:
     traces = [
-        _trace(of, label, values, colour, mode="lines+markers" if markers else "lines", marker={"size": 4})
+        _trace(label, values, colour, mode="lines+markers" if markers else "lines", marker={"size": 4})
         for (label, values), colour in zip(lines.items(), COLOURS, strict=False)
     ]
     if limit is not None:
-        traces.append(_trace(of, "limit", limit, _GREY, mode="lines", line=_LIMIT))
+        traces.append(_trace("limit", limit, _GREY, mode="lines", line=_LIMIT))
     return _figure(of, title, unit, traces, top)
 
 
 def _areas(of: Recorded, title: str, unit: str, areas: Mapping[str, Values]) -> Figure:
     traces = [
-        _trace(of, label, values, colour, mode="lines", stackgroup="all")
+        _trace(label, values, colour, mode="lines", stackgroup="all")
         for (label, values), colour in zip(_some(areas).items(), COLOURS, strict=False)
     ]
     return _figure(of, title, unit, traces)
@@ -225,7 +225,7 @@ def _areas(of: Recorded, title: str, unit: str, areas: Mapping[str, Values]) -> 
 
 def _bars(of: Recorded, title: str, unit: str, bars: Mapping[str, Values]) -> Figure:
     traces = [
-        {"type": "bar", "name": label, "x": of.times, "y": values, "marker": {"color": colour}}
+        {"type": "bar", "name": label, "y": values, "marker": {"color": colour}}
         for (label, values), colour in zip(_some(bars).items(), COLOURS * 2, strict=False)
     ]
     figure = _figure(of, title, unit, traces)
@@ -233,16 +233,18 @@ def _bars(of: Recorded, title: str, unit: str, bars: Mapping[str, Values]) -> Fi
     return figure
 
 
-def _trace(of: Recorded, label: str, values: Values, colour: str, **more: Any) -> dict[str, Any]:
+def _trace(label: str, values: Values, colour: str, **more: Any) -> dict[str, Any]:
     line = {"color": colour, "width": 2}
-    return {"type": "scatter", "name": label, "x": of.times, "y": values, "line": line, **more}
+    return {"type": "scatter", "name": label, "y": values, "line": line, **more}
 
 
 def _figure(
     of: Recorded, title: str, unit: str, traces: list[dict[str, Any]], top: float | None = None
 ) -> Figure:
     if not traces:  # which Plotly refuses
-        traces = [_trace(of, "none in this time", [None] * len(of.times), _GREY)]
+        traces = [_trace("none in this time", [None] * len(of.times), _GREY)]
+    when = [began.isoformat() for began in of.times]  # once: Plotly is slow with datetimes
+    traces = [trace | {"x": when} for trace in traces]
     shown = [value for trace in traces for value in trace["y"] if value is not None]
     highest = top or (None if any(shown) else 1)
     layout: dict[str, Any] = {
@@ -253,7 +255,7 @@ def _figure(
         "legend": {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"},
         "hovermode": "x unified",
         "uirevision": title,  # a zoom outlives the next refresh
-        "xaxis": {"type": "date", "range": [of.times[0], of.until()]},
+        "xaxis": {"type": "date", "range": [when[0], of.until().isoformat()]},
         "yaxis": {"range": [0, highest * 1.05] if highest else None, "rangemode": "tozero", "nticks": 6},
     }
     return {"data": traces, "layout": layout}
