@@ -71,6 +71,14 @@ async def stock(home: Path, *, sample: bool = False) -> Corpus:
     return Corpus(home, **figures)
 
 
+async def purge(home: Path) -> None:
+    """Remove deleted documents for good, so that the next measurement sees the corpus as it was."""
+    async with open_engine(
+        load_settings(_env_file=None, dossier_home=home, delete_grace_seconds=0)
+    ) as engine:
+        await engine.purge()
+
+
 def _sample_files() -> list[Upload]:
     files = sorted(path for path in (ROOT / "app" / "sample").iterdir() if path.is_file())
     return [Upload(path.name, path) for path in files if path.suffix != ".py"]

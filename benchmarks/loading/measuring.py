@@ -17,7 +17,7 @@ import aiohttp
 import asyncpg
 import numpy as np
 
-from benchmarks.loading.corpus import Corpus, files_to_ingest
+from benchmarks.loading.corpus import Corpus, files_to_ingest, purge
 from benchmarks.loading.serving import Served, serving
 from benchmarks.loading.users import Asked, Load
 from benchmarks.loading.watch import Seen, held, resident, scrape, total, watching
@@ -77,7 +77,7 @@ async def soak(corpus: Corpus, users: int, seconds: float, arrive: float) -> Fig
 
 
 async def ingest(corpus: Corpus, users: int, files: int, arrive: float) -> Figures:
-    """Files uploaded one request each while users ask; they are deleted in the end."""
+    """Files uploaded one request each while users ask; they are removed in the end."""
     print(f"{files} files while {users} users ask …", file=sys.stderr, flush=True)
     with serving(corpus.home) as served, tempfile.TemporaryDirectory() as folder:
         await empty_cache(corpus.home)
@@ -105,6 +105,7 @@ async def ingest(corpus: Corpus, users: int, files: int, arrive: float) -> Figur
                 async with web.delete(f"/api/documents/{document_id}") as response:
                     await response.read()
         figures = summed_up(users, asked, seen, corpus)
+    await purge(corpus.home)
     figures |= {
         "files": files,
         "files a minute, nobody asking": round(60 * (files // 2) / seconds_alone, 1),
@@ -158,7 +159,7 @@ async def crowd(load: Load, seen: Seen, until: asyncio.Event | None = None) -> l
     told, _ = await talking
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seen.cpu["users"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return [Asked(**one) for one in json.loads(told)]
+    return [Asked(**one) for one in json.loads(told or "[]")]  # nothing, if they left before they came
 
 
 async def left_behind(served: Served) -> Figures:

@@ -43,7 +43,7 @@ class Load:
 
     protocol: ``rest`` or ``browser``. questions: by language, the most frequent first: the r-th is
         asked in proportion to 1/r. distinct: every question is made another one by a number, so that
-        no cache can serve it.
+        no cache can serve it. think: seconds between two questions, at least and at most.
     """
 
     address: str
@@ -53,6 +53,7 @@ class Load:
     questions: dict[str, list[str]]
     protocol: str = "rest"
     distinct: bool = False
+    think: tuple[float, float] = THINK_SECONDS
     seed: int = 1
 
 
@@ -120,7 +121,7 @@ class Crowd:
 
     async def think(self) -> None:
         """As long as a reader does."""
-        await asyncio.sleep(self._random.uniform(*THINK_SECONDS))
+        await asyncio.sleep(self._random.uniform(*self.load.think))
 
 
 def _asker(language: str, *, marked: bool = True) -> Callable[..., Awaitable[None]]:
