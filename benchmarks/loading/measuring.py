@@ -189,13 +189,7 @@ def summed_up(users: int, asked: Sequence[Asked], seen: Seen, corpus: Corpus) ->
     """Everything that a table or a chart shows of one measurement."""
     ms = [one.ms for one in asked if not one.error]
     span = max((one.at + one.ms / 1000 for one in asked), default=1.0)
-    hits = {
-        layer: (
-            seen.gained("dossier_cache_requests_total", layer=layer, result="hit"),
-            seen.gained("dossier_cache_requests_total", layer=layer, result="miss"),
-        )
-        for layer in ("L1", "L3")
-    }
+    layers = Counter(one.found_in for one in asked if one.found_in)
     used = {name: round(value / seen.seconds, 3) for name, value in seen.cpu.items()}
     return {
         "users": users,
@@ -214,9 +208,7 @@ def summed_up(users: int, asked: Sequence[Asked], seen: Seen, corpus: Corpus) ->
         },
         "cores": used,
         "app ms a question": round(1000 * seen.cpu["app"] / max(1, len(asked)), 2),
-        "hit rate": {
-            layer: round(hit / (hit + missed), 4) for layer, (hit, missed) in hits.items() if hit + missed
-        },
+        "found in": {layer: round(layers[layer] / layers.total(), 4) for layer in ("L1", "L3") if layers},
         "resident MB": round(max(size for _, size in seen.resident) / 1e6),
         "resident MB at first": round(seen.resident[0][1] / 1e6),
         "loop lag p99 ms": lag(seen),
@@ -268,5 +260,5 @@ def brief(figures: Figures) -> str:
         f" cores: {cores},"
         f" {figures['app ms a question']} app ms each, {figures['resident MB']} MB,"
         f" lag p99 {figures['loop lag p99 ms']}, health p99 {figures['health p99 ms']},"
-        f" metrics p99 {figures['metrics p99 ms']}, hits {figures['hit rate']} {figures['errors'] or ''}"
+        f" metrics p99 {figures['metrics p99 ms']}, found in {figures['found in']} {figures['errors'] or ''}"
     )

@@ -25,7 +25,7 @@ _COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("app ms CPU each", lambda f: f"{f['app ms a question']:.1f}"),
     ("cores: app + PostgreSQL + users", lambda f: " + ".join(_cores(f))),
     ("app MB", lambda f: f"{f['resident MB']:,}"),
-    ("L1 / L3 hits", lambda f: _hits(f["hit rate"])),
+    ("retrieval from L1 / L3", lambda f: _shares(f["found in"])),
     ("loop lag p99 ms", lambda f: f"{f['loop lag p99 ms']:.0f}"),
     ("/health p99 ms", lambda f: f"{f['health p99 ms']:.0f}"),
     ("/metrics p99 ms", lambda f: f"{f['metrics p99 ms']:.0f}"),
@@ -128,7 +128,7 @@ def _cores(figures: dict[str, Any]) -> list[str]:
     return [f"{figures['cores'].get(name, 0):.2f}" for name in ("app", "postgres", "users")]
 
 
-def _hits(rates: dict[str, float]) -> str:
+def _shares(rates: dict[str, float]) -> str:
     return " / ".join(f"{rates[layer]:.0%}" if layer in rates else "–" for layer in ("L1", "L3"))
 
 

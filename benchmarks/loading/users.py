@@ -37,6 +37,9 @@ THINK_SECONDS = (1.0, 3.0)
 TIMEOUT_SECONDS = 30.0
 
 
+Told = tuple[str, str]  # what went wrong with a question, and where what was retrieved came from
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """users at once, who arrive within `arrive` seconds; `seconds` from the first to the last.
@@ -59,12 +62,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question. at: seconds since the beginning. error: empty where it was answered."""
+    """One question. at: seconds since the beginning. error: empty where it was answered.
+
+    found_in: the cache layer that had what was retrieved; "miss" if none, empty where it is not told.
+    """
 
     kind: str
     at: float
     ms: float
     error: str
+    found_in: str = ""
 
 
 class Crowd:
@@ -107,17 +114,17 @@ class Crowd:
         (text,) = self._random.choices(self.load.questions[language], self._weights[language])
         return f"{text} ({self._random.getrandbits(40)})" if self.load.distinct else text
 
-    async def ask(self, kind: str, send: Callable[[], Awaitable[str]]) -> bool:
-        """One question, timed. send: returns what went wrong."""
+    async def ask(self, kind: str, send: Callable[[], Awaitable[Told]]) -> None:
+        """One question, timed."""
         began = time.perf_counter()
+        found_in = ""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                error = await send()
+                error, found_in = await send()
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as failure:
             error = type(failure).__name__
         now = time.perf_counter()
-        self.asked.append(Asked(kind, began - self._began, (now - began) * 1000, error))
-        return not error
+        self.asked.append(Asked(kind, began - self._began, (now - began) * 1000, error, found_in))
 
     async def think(self) -> None:
         """As long as a reader does."""
@@ -150,12 +157,12 @@ def _converser(language: str, *, streamed: bool) -> Callable[..., Awaitable[None
         ) as web:
             path = ""
 
-            async def begin_and_ask(question: str) -> str:
+            async def begin_and_ask(question: str) -> Told:
                 nonlocal path
                 if not path:
                     async with web.post("/api/chat/sessions", json={}) as response:
                         if response.status != 201:
-                            return f"status {response.status}"
+                            return f"status {response.status}", ""
                         path = f"/api/chat/sessions/{(await response.json())['id']}/messages"
                 return await _posted(web, path, {"question": question}, headers)
 
@@ -169,15 +176,16 @@ def _converser(language: str, *, streamed: bool) -> Callable[..., Awaitable[None
 
 async def _posted(
     web: aiohttp.ClientSession, path: str, body: Any, headers: dict[str, str] | None = None
-) -> str:
-    """Send, read the whole answer; what is wrong with it."""
+) -> Told:
+    """Send, and read the whole answer."""
     async with web.post(path, json=body, headers=headers) as response:
         content = await response.read()
     if response.status != 200:
-        return f"status {response.status}"
+        return f"status {response.status}", ""
     if response.content_type == "text/event-stream":
         content = content.rpartition(b"event: answer\ndata: ")[2]
-    return "" if "sources" in json.loads(content) else "no answer"
+    answer = json.loads(content)
+    return ("", answer["cache"].get("retrieval", "")) if "sources" in answer else ("no answer", "")
 
 
 def _reader(language: str, *, marked: bool = True) -> Callable[..., Awaitable[None]]:
@@ -199,9 +207,9 @@ def _reader(language: str, *, marked: bool = True) -> Callable[..., Awaitable[No
                 question = crowd.question(language)
                 question = question if marked else fold_diacritics(question)
 
-                async def send(question: str = question) -> str:
+                async def send(question: str = question) -> Told:
                     await tab.ask(question)
-                    return tab.errors.pop() if tab.errors else ""
+                    return (tab.errors.pop() if tab.errors else "", "")
 
                 await crowd.ask(kind, send)
                 await crowd.think()

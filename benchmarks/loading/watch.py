@@ -62,7 +62,7 @@ async def watching(served: Served) -> AsyncIterator[Seen]:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             seen.seconds = time.perf_counter() - began
-            seen.cpu = {name: value - spent[name] for name, value in _spent(served).items()}
+            seen.cpu |= {name: value - spent[name] for name, value in _spent(served).items()}
             seen.after = await scrape(web, served)
             seen.resident.append((seen.seconds, resident(served)))
 
