@@ -7,7 +7,7 @@ its own with real documents in two languages, lets users in a process of their o
 time, and looks on: at what they got, /metrics, /health, processor and memory. All of it on the
 cores of this machine, the users included. About half an hour for everything:
 
-    levels    10 to 1,000 users over REST, each level on a fresh server with an empty cache
+    levels    10 to 1,000 users over REST, one level after the other on one server
     browser   sessions over Streamlit's websocket, as browsers hold them
     soak      ten minutes at 200 users, and what is left behind
     ingest    100 files uploaded while users ask
@@ -39,7 +39,7 @@ from typing import Any
 import psutil
 
 from benchmarks.loading.corpus import Corpus, stock
-from benchmarks.loading.measuring import Figures, ingest, load, soak
+from benchmarks.loading.measuring import Figures, fresh, ingest, load, loaded, soak
 from benchmarks.loading.report import tables, write_docs
 from benchmarks.tables import ROOT
 
@@ -65,24 +65,22 @@ QUICK = Times(level=8.0, soak=40.0, arrive=3.0, arrive_browser=4.0)
 
 
 async def levels(corpus: Corpus, times: Times) -> Figures:
-    return {
-        str(users): await load(corpus, users, times.level, times.arrive, name=f"{users} users")
-        for users in LEVELS
-    }
+    with fresh(corpus) as served:
+        return {
+            str(users): await loaded(served, corpus, users, times.level, times.arrive, f"{users} users")
+            for users in LEVELS
+        }
 
 
 async def browser(corpus: Corpus, times: Times) -> Figures:
-    return {
-        str(users): await load(
-            corpus,
-            users,
-            times.level + times.arrive_browser,
-            times.arrive_browser,
-            protocol="browser",
-            name=f"{users} sessions in the browser",
-        )
-        for users in BROWSER
-    }
+    seconds = times.level + times.arrive_browser
+    with fresh(corpus) as served:
+        return {
+            str(users): await loaded(
+                served, corpus, users, seconds, times.arrive_browser, f"{users} sessions", "browser"
+            )
+            for users in BROWSER
+        }
 
 
 async def soaked(corpus: Corpus, times: Times) -> Figures:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import asyncpg
 import numpy as np
+import psycopg
 
 from benchmarks.loading.corpus import Corpus, files_to_ingest, purge
 from benchmarks.loading.serving import Served, serving
@@ -40,14 +41,35 @@ async def load(
     **how: Any,
 ) -> Figures:
     """A fresh server with an empty cache, and users on it for so long. how: see `serving`."""
-    print(f"{name} …", file=sys.stderr, flush=True)
+    with fresh(corpus, **how) as served:
+        return await loaded(served, corpus, users, seconds, arrive, name, protocol, distinct=distinct)
+
+
+@contextlib.contextmanager
+def fresh(corpus: Corpus, **how: Any) -> Iterator[Served]:
+    """A server with an empty cache. how: see `serving`."""
     with serving(corpus.home, **how) as served:
-        await empty_cache(corpus.home)
-        async with watching(served) as seen:
-            asked = await crowd(
-                Load(served.address, users, seconds, arrive, corpus.questions, protocol, distinct), seen
-            )
-        figures = summed_up(users, asked, seen, corpus)
+        empty_cache(corpus.home)
+        yield served
+
+
+async def loaded(
+    served: Served,
+    corpus: Corpus,
+    users: int,
+    seconds: float,
+    arrive: float,
+    name: str,
+    protocol: str = "rest",
+    *,
+    distinct: bool = False,
+) -> Figures:
+    """Users on a server for so long."""
+    print(f"{name} …", file=sys.stderr, flush=True)
+    load = Load(served.address, users, seconds, arrive, corpus.questions, protocol, distinct)
+    async with watching(served) as seen:
+        asked = await crowd(load, seen)
+    figures = summed_up(users, asked, seen)
     print(f"   {brief(figures)}", file=sys.stderr, flush=True)
     return figures
 
@@ -55,8 +77,7 @@ async def load(
 async def soak(corpus: Corpus, users: int, seconds: float, arrive: float) -> Figures:
     """As `load` for a long time; what is still held once everybody has left."""
     print(f"{users} users for {seconds / 60:.0f} minutes …", file=sys.stderr, flush=True)
-    with serving(corpus.home) as served:
-        await empty_cache(corpus.home)
+    with fresh(corpus) as served:
         # Lazily made things are there before the first count: a few users who come and leave.
         await crowd(Load(served.address, users // 10, 5.0, 1.0, corpus.questions), Seen())
         await asyncio.sleep(REST_SECONDS)
@@ -65,7 +86,7 @@ async def soak(corpus: Corpus, users: int, seconds: float, arrive: float) -> Fig
             asked = await crowd(Load(served.address, users, seconds, arrive, corpus.questions), seen)
         await asyncio.sleep(REST_SECONDS)
         after = await left_behind(served)
-        figures = summed_up(users, asked, seen, corpus)
+        figures = summed_up(users, asked, seen)
     warm = [size for at, size in seen.resident if at > WARM_UP * seconds]
     tenth = max(1, len(warm) // 10)
     first, last = np.mean(warm[:tenth]), np.mean(warm[-tenth:])
@@ -79,8 +100,7 @@ async def soak(corpus: Corpus, users: int, seconds: float, arrive: float) -> Fig
 async def ingest(corpus: Corpus, users: int, files: int, arrive: float) -> Figures:
     """Files uploaded one request each while users ask; they are removed in the end."""
     print(f"{files} files while {users} users ask …", file=sys.stderr, flush=True)
-    with serving(corpus.home) as served, tempfile.TemporaryDirectory() as folder:
-        await empty_cache(corpus.home)
+    with fresh(corpus) as served, tempfile.TemporaryDirectory() as folder:
         made = await asyncio.to_thread(files_to_ingest, Path(folder), files)
         async with aiohttp.ClientSession(served.address) as web:
             async with watching(served) as alone:
@@ -104,7 +124,7 @@ async def ingest(corpus: Corpus, users: int, files: int, arrive: float) -> Figur
             for document_id in done:
                 async with web.delete(f"/api/documents/{document_id}") as response:
                     await response.read()
-        figures = summed_up(users, asked, seen, corpus)
+        figures = summed_up(users, asked, seen)
     await purge(corpus.home)
     figures |= {
         "files": files,
@@ -175,17 +195,15 @@ async def left_behind(served: Served) -> Figures:
     }
 
 
-async def empty_cache(home: Path) -> None:
+def empty_cache(home: Path) -> None:
     """Forget what an earlier run left in the lasting layer; the process's own is empty at its start."""
     _, _, _, port, folder, *_ = (home / "postgres" / "postmaster.pid").read_text().splitlines()
-    connection = await asyncpg.connect(host=folder, port=int(port), user="postgres", database="dossier")
-    try:
-        await connection.execute("TRUNCATE cache_entries")
-    finally:
-        await connection.close()
+    where = f"host={folder} port={port} user=postgres dbname=dossier"
+    with psycopg.connect(where, autocommit=True) as connection:
+        connection.execute("TRUNCATE cache_entries")
 
 
-def summed_up(users: int, asked: Sequence[Asked], seen: Seen, corpus: Corpus) -> Figures:
+def summed_up(users: int, asked: Sequence[Asked], seen: Seen) -> Figures:
     """Everything that a table or a chart shows of one measurement."""
     ms = [one.ms for one in asked if not one.error]
     span = max((one.at + one.ms / 1000 for one in asked), default=1.0)

@@ -66,7 +66,8 @@ def _told(figures: dict[str, Any]) -> str:
         f"{machine['cores']} cores, which users, PostgreSQL and the app share, {machine['memory_gb']} GB;"
         f" {machine['system']}. {corpus['documents']:,} documents, {corpus['passages']:,} passages;"
         f" {corpus['questions_vi']:,} questions in Vietnamese and {corpus['questions_en']:,} in English, the"
-        " r-th most frequent in proportion to 1/r; every measurement begins with an empty cache."
+        " r-th most frequent in proportion to 1/r. Each table begins with an empty cache, and so does every"
+        " row of the variants; the levels follow each other on one server."
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -34,6 +35,7 @@ SEARCHES: tuple[Search, ...] = get_args(Search)
 
 # A document that is no longer, or not yet, in force has to be this much better to come first.
 NOT_IN_FORCE = 0.85
+QUEUE_SECONDS = 20.0  # longest wait for a search to begin
 
 
 class Retriever:
@@ -57,6 +59,7 @@ class Retriever:
         self._results = caches.results
         self._semantic = caches.semantic
         self._scopes = Joined(self._read_scope)
+        self._turns = asyncio.Semaphore(max(1, database.pool_status().size // 2))
 
     async def _scope(self, filter: DocumentFilter) -> Scope:
         """What is to be seen now. Those who may see everything share a read."""
@@ -177,7 +180,7 @@ class Retriever:
                 if search == "dense":
                     raise
                 notice = f"Searched by words only: {error.message}"
-        async with self._database.read() as db:
+        async with self._turn(), self._database.read() as db:
             with stage("search"):
                 found = [
                     await self._search(db, phrasing, embedding, scope, k, search)
@@ -192,6 +195,22 @@ class Retriever:
             if i in passages
         )
         return Retrieval(tuple(candidates), len(scores), notice)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Half the pool searches, the first to ask first; the rest serves what takes a moment.
+
+        Without it, a crowd of new questions keeps those from a connection that the cache answers.
+        """
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many questions at once.", hint="Try again in a moment.") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _search(
         self,

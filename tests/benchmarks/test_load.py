@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.loading.corpus import Corpus, stock
-from benchmarks.loading.measuring import crowd, empty_cache, summed_up
-from benchmarks.loading.serving import Served, serving
+from benchmarks.loading.measuring import crowd, fresh, summed_up
+from benchmarks.loading.serving import Served
 from benchmarks.loading.users import Load
 from benchmarks.loading.watch import Seen, watching
 
@@ -27,17 +27,16 @@ async def corpus(anyio_backend: str, home: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 async def served(corpus: Corpus) -> AsyncIterator[Served]:
-    with serving(corpus.home) as running:
+    with fresh(corpus) as running:
         yield running
 
 
 async def test_users_ask_over_rest_and_in_the_browser(corpus: Corpus, served: Served) -> None:
-    await empty_cache(corpus.home)
     for protocol, kinds in (("rest", 5), ("browser", 3)):
         load = Load(served.address, 5, 0.5, 0.2, corpus.questions, protocol, think=(0.05, 0.1))
         async with watching(served) as seen:
             asked = await crowd(load, seen)
-        figures = summed_up(5, asked, seen, corpus)
+        figures = summed_up(5, asked, seen)
         assert figures["questions"] >= 15
         assert figures["success"] == 1, figures["errors"]
         assert len(figures["by kind"]) == kinds
