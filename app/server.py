@@ -34,6 +34,7 @@ from engine.api import make_api  # noqa: E402
 from engine.api.guard import key_of  # noqa: E402
 from engine.errors import NotSignedIn  # noqa: E402
 from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
+from engine.text.languages import prepare as prepare_languages  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
     sys.setswitchinterval(SWITCH_SECONDS)
     async with open_engine(settings) as engine:
         await engine.embed_question("warm-up")
+        await asyncio.to_thread(prepare_languages)  # or the first question in another language stops the loop
         # What is alive now stays: without this each collection walks through all of it.
         gc.collect()
         gc.freeze()

@@ -71,6 +71,11 @@ def detect_language(text: str) -> str:
     return str(language) if confidence >= _SURE else UNKNOWN
 
 
+def prepare() -> None:
+    """Load py3langid's model now. Blocking; a server does it before its first question, in a thread."""
+    _identifier()
+
+
 def is_undiacritic_vietnamese(question: str) -> bool:
     """Whether this is Vietnamese typed without its marks ("luat dau thau quy dinh gi").
 
