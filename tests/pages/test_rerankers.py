@@ -164,7 +164,7 @@ def test_the_threshold_is_picked_on_the_curve(bridge: Bridge, open_tab: OpenTab,
     tab.button(key="use-threshold").click().run()
     tab.button(key="choose").click().run()
     assert bridge.call(lambda engine: engine.operations.choices.threshold()) == 0.9
-    bridge.call(lambda engine: engine.choose("answer threshold", None))
+    bridge.call(lambda engine: engine.operations.choose("answer threshold", None))
 
 
 def test_live_tells_what_to_set_where_there_is_no_challenger(bridge: Bridge, open_tab: OpenTab) -> None:
