@@ -112,7 +112,6 @@ async def compare(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument(
         "--questions", type=int, default=40, help="of a round; five times as many cached ones"
     )
