@@ -21,8 +21,8 @@ from engine.text.languages import is_undiacritic_vietnamese
 
 _UNREADABLE = 1 / 8
 # Scale, numbers and support: what a conditional logit (McFadden 1974) learns on test collections,
-# one family of them left out at a time, rounded. Each lies on a plateau of the measured quality: 0.006 to 0.01,
-# 0.01 to 0.03, 0.1 to 0.25, 12 to 16, 0.3 to 0.5.
+# one family of them left out at a time, rounded. Each lies on a plateau of the measured quality: 0.006 to
+# 0.01, 0.01 to 0.03, 0.1 to 0.25, 12 to 16, 0.3 to 0.5.
 _SCALE = 0.0075
 _NUMBERS = 0.02
 _PAIRS = 0.15
