@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import shutil
 import subprocess
@@ -56,7 +55,10 @@ def find_tools(least: int) -> Tools:
 
 
 def environment(url: str, application: str) -> dict[str, str]:
-    """What the programs must know to reach the database at `url`; no secret is on a command line."""
+    """All that the programs are told, so that nothing else (PGOPTIONS, PGSERVICE) turns them elsewhere.
+
+    No secret is on a command line.
+    """
     parsed = make_url(url)
     _, told = parsed.get_dialect()().create_connect_args(parsed)
     hosts = told.get("host", "")
@@ -72,7 +74,7 @@ def environment(url: str, application: str) -> dict[str, str]:
         "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS),
         "LC_ALL": "C",
     }
-    return {**os.environ, **{name: str(value) for name, value in given.items() if value}}
+    return {name: str(value) for name, value in given.items() if value}
 
 
 @asynccontextmanager
