@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.app_server import running_app
+
+expect.set_options(timeout=20_000)  # a busy machine is slow to draw, and to send what draws
 
 _FLAGS = [
     "--no-sandbox",

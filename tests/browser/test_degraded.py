@@ -22,7 +22,7 @@ OpenTab = Callable[..., Tab]
 POLICY = "# Travel policy\n\nMeals abroad are refunded up to 45 euros a day.\n\nTrains are second class.\n"
 MEALS = "How much is refunded for meals abroad?"
 TRAINS = "Which class are trains?"
-RECOVERY_MS = 30_000
+RECOVERY_MS = 90_000
 
 
 @dataclass(frozen=True)
