@@ -106,6 +106,8 @@ class Reader:
                 stdout=subprocess.PIPE,
                 start_new_session=True,
             )
+            assert self._process.stdout
+            assert self._process.stdout.readline() == b"ready\n"  # its start is not the file's time
         return self._process
 
     def _stop(self) -> None:
@@ -123,6 +125,8 @@ def main() -> None:
     _warm_up()
     _bound(ParsingLimits(timeout_seconds=3_600), written=0)
     confine(folder, folder)
+    out.write(b"ready\n")
+    out.flush()
     stream = sys.stdin.buffer
     while head := stream.read(_HEAD.size):
         name_length, length = _HEAD.unpack(head)
