@@ -243,7 +243,7 @@ def test_titles_tags_and_file_names_are_shown_as_text(
     tab.page.locator(".st-key-list-filters button").first.click()
     tab.page.get_by_label("Tag").last.click()
     tab.check()
-    for id, text in zip(corpus.documents, TEXTS[::8], strict=True):
+    for id, text in list(zip(corpus.documents, TEXTS[::8], strict=True))[::3]:
         tab.page.goto(f"{corpus.address}/documents?doc={id}")
         title = tab.page.locator("[data-testid=stHtml] h1")
         expect(title).to_be_visible()
