@@ -16,6 +16,7 @@ from typing import Any
 from engine.errors import BadInput
 from engine.evaluation.collection import Query, Record
 from engine.text.normalisation import normalise, normalise_question
+from engine.zip_files import UNREADABLE_ZIP
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels.tsv"
 MOST_BYTES = 200_000_000  # unpacked
@@ -133,7 +134,7 @@ def _from_zip(name: str, content: bytes) -> dict[str, bytes]:
                 left -= len(found[own])
                 if left < 0:
                     raise _too_large()
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+    except UNREADABLE_ZIP as error:
         raise BadInput(
             f"{name} cannot be unpacked: {error}.", hint="Make the zip anew, unencrypted."
         ) from error

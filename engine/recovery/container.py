@@ -10,9 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import BadInput
 from engine.storage.migrate import revisions
+from engine.zip_files import UNREADABLE_ZIP
 
 FORMAT = "dossier-backup"
 FORMAT_VERSION = 1
@@ -30,17 +29,6 @@ DUMP = "database.dump"
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 20
 _MANIFEST_BYTES = 10_000_000
-
-# What a damaged ZIP makes zipfile raise.
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    struct.error,
-)
 
 Progress = Callable[[str, int, int], None]  # what, done, of how much
 
@@ -170,7 +158,7 @@ def read_manifest(path: Path, progress: Progress) -> Manifest:
                     raise _damaged(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
-    except _DAMAGED as error:
+    except UNREADABLE_ZIP as error:
         if _begins_as_a_zip(path):
             raise _damaged(path) from error
         raise _foreign(path) from error

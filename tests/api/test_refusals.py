@@ -264,7 +264,7 @@ async def test_a_fault_is_told_without_its_inside(
     quoting: Engine, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken() -> None:
-        raise RuntimeError("SELECT secret FROM /work/main")
+        raise RuntimeError("SELECT secret FROM /srv/dossier")
 
     monkeypatch.setattr(quoting.documents, "statistics", broken)
     problem(await client.get("/api/documents/stats/summary"), 500, "fault")

@@ -24,6 +24,16 @@ QUERIES = jsonl([{"id": "1", "text": "When does the gate close?"}, {"id": "2", "
 HEADER = b"query-id\tdoc-id\tscore\n"
 
 
+def damaged() -> bytes:
+    """A zip whose table of contents is whole, and whose content is not."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("queries.jsonl", QUERIES * 50)
+    content = bytearray(zipped.getvalue())
+    content[50:60] = b"\xff" * 10
+    return bytes(content)
+
+
 async def imported(engine: Engine, files: dict[str, bytes], name: str = "Tests") -> ImportReport:
     return await engine.comparison.import_set(name, files)
 
@@ -129,6 +139,7 @@ async def test_each_wrong_line_is_told_and_costs_only_itself(engine: Engine) -> 
         ({"queries.jsonl": '{"id": 1, "text": "é"}\n'.encode("latin-1")}, "queries.jsonl, line 1: not UTF-8"),
         ({"queries.jsonl": QUERIES.decode().encode("utf-16")}, "queries.jsonl, line 1: not UTF-8"),
         ({"set.zip": b"PK\x03\x04 broken"}, "no question set"),
+        ({"set.zip": damaged()}, "set.zip cannot be unpacked"),
         ({"queries.jsonl": b"[" * 200_000}, "nested too deeply"),
     ],
 )

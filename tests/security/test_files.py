@@ -10,11 +10,12 @@ import pytest
 
 from engine.documents.parsing.checks import _shown
 from tests.security.files import READ, hostile_files
+from tests.security.inside import FOLDERS
 from tests.security.reading import Reader
 
 FILES = hostile_files()
 # Nothing of the machine's inside may be told: paths, code, addresses of memory.
-_INSIDE = re.compile(r"Traceback|File \"|/work/|/usr/|/root/|/tmp/|site-packages|\.py\b|0x[0-9a-f]{6,}")
+_INSIDE = re.compile(rf"Traceback|File \"|{FOLDERS}|/usr/|site-packages|\.py\b|0x[0-9a-f]{{6,}}")
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.app_server import RunningApp, running_app
+from tests.security.inside import FOLDERS
 from tests.security.requests import HOST, HostileRequest, hostile_requests
 
 REQUESTS = hostile_requests()
 SECONDS = 5  # REQUEST_TIMEOUT_SECONDS of the app under test
 SECRET = "sk-never-to-be-seen"
 _INSIDE = re.compile(
-    rb"Traceback|File \"|/work/|/root/|/tmp/|site-packages|\.py\b|0x[0-9a-f]{8,}|asyncpg|sqlalchemy|SELECT |"
-    rb"root:x:0|" + SECRET.encode(),
+    rf"Traceback|File \"|{FOLDERS}|site-packages|\.py\b|0x[0-9a-f]{{8,}}|asyncpg|sqlalchemy|SELECT |"
+    rf"root:x:0|{SECRET}".encode(),
 )
 
 

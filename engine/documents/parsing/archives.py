@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from engine.documents.parsing.source import Source
+from engine.zip_files import UNREADABLE_ZIP
 
 MAIN_PARTS = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/", "ods": "content.xml"}
 MAX_PIXELS = 200_000_000  # of one picture; a large scan has 140 million
@@ -62,7 +63,7 @@ def check_archive(source: Source) -> None:
             _check_members(source, members)
             _check_edges(source, file, members)
             _unpack(source, file, members)
-    except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, NotImplementedError) as error:
+    except UNREADABLE_ZIP as error:
         raise source.refuse(
             "truncated",
             "it is incomplete or damaged: its archive cannot be read.",

@@ -10,6 +10,7 @@ from engine.documents.parsing.archives import MAIN_PARTS, check_archive
 from engine.documents.parsing.source import Source
 from engine.errors import UnreadableFile
 from engine.text.normalisation import normalise
+from engine.zip_files import UNREADABLE_ZIP
 
 _MAX_NAME = 255  # characters, as most file systems allow
 _ALARMING = "Do not open it unless you know who made it."
@@ -152,7 +153,7 @@ def _names(source: Source) -> list[str] | None:
     try:
         with source.open() as file, zipfile.ZipFile(file) as archive:
             return archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except UNREADABLE_ZIP:
         return None
 
 
