@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.caching.caches import CacheOptions
+from engine.documents.parsing import ParsingLimits
 from engine.errors import BadInput
+from engine.reranking.options import RerankerOptions
+from engine.retrieval.embedders import EmbedderOptions
 from engine.settings import Settings, load_settings
 
 from .conftest import ROOT
@@ -49,6 +56,15 @@ def test_every_setting_is_read_somewhere(name: str) -> None:
         p for folder in ("engine", "app") for p in (ROOT / folder).rglob("*.py") if p.name != "settings.py"
     ]
     assert any(f".{name}" in path.read_text(encoding="utf-8") for path in sources)
+
+
+@pytest.mark.parametrize("options", [CacheOptions, EmbedderOptions, ParsingLimits, RerankerOptions])
+def test_what_a_setting_becomes_is_read_too(options: type[Any]) -> None:
+    """By more than what passes it on."""
+    readers = [p for p in (ROOT / "engine").rglob("*.py") if p.name not in ("options.py", "settings.py")]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in readers)
+    unread = [field.name for field in fields(options) if not re.search(rf"\.{field.name}\b", sources)]
+    assert unread == []
 
 
 def test_nothing_else_reads_the_environment() -> None:
