@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.answering.model import AnswerText
 from engine.documents.jobs import Upload
 from engine.engine import Engine
 from engine.errors import BadInput
 from engine.observability import remote
 from tests.conftest import OpenEngine
+from tests.openai_server import OpenAIServer, Reply
 from tests.redis_server import RedisServer, binaries
 from tests.storage.pgbouncer import running as running_pgbouncer
 
@@ -106,11 +108,18 @@ async def test_errors_are_counted_by_kind_and_stops_are_no_errors(stocked: Engin
     assert value(after, "dossier_questions_in_flight") == 0
 
 
-async def test_a_question_under_way_is_in_flight(stocked: Engine) -> None:
-    async with contextlib.aclosing(stocked.stream("What is refunded?")) as events:  # type: ignore[type-var]
-        async for _ in events:
-            assert value(await scrape(stocked), "dossier_questions_in_flight") == 1
-            break
+async def test_a_question_under_way_is_in_flight(open_test_engine: OpenEngine) -> None:
+    with OpenAIServer() as model:
+        model.default = Reply("Up to 45 euros [1].", hang_after=1)
+        async with open_test_engine(openai_api_key="test", openai_base_url=model.url) as engine:
+            job = await engine.ingestion.submit([Upload("travel.md", NOTE)])
+            await engine.ingestion.wait(job.id)
+            async with contextlib.aclosing(engine.stream(QUESTION)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    if isinstance(event, AnswerText):
+                        break
+                assert value(await scrape(engine), "dossier_questions_in_flight") == 1
+            assert value(await scrape(engine), "dossier_questions_in_flight") == 0
 
 
 async def test_the_pool_the_corpus_the_jobs_and_the_process_are_there(stocked: Engine) -> None:
