@@ -31,11 +31,14 @@ class BertShape:
     epsilon: float
 
 
-def save_bert(folder: Path, shape: BertShape, tensors: Tensors) -> None:
-    """Write a BERT to `folder` for `Bert`; word embeddings are not asked for."""
+def save_bert(folder: Path, shape: BertShape, tensors: Tensors, *, first_only: bool = False) -> None:
+    """Write a BERT to `folder` for `Bert`; word embeddings are not asked for.
+
+    first_only: for `first_states` alone; the last layer then spares most of its work.
+    """
     import openvino  # type: ignore[import-untyped]
 
-    openvino.save_model(_graph(shape, tensors), folder / _GRAPH, compress_to_fp16=False)
+    openvino.save_model(_graph(shape, tensors, first_only), folder / _GRAPH, compress_to_fp16=False)
     positions = tensors("embeddings.position_embeddings.weight")
     np.save(folder / _POSITIONS, positions + tensors("embeddings.token_type_embeddings.weight")[0])
 
@@ -86,8 +89,11 @@ class Bert:
         return states
 
 
-def _graph(shape: BertShape, tensors: Tensors) -> Any:
-    """Inputs: embedded words with positions (batch, tokens, width), added mask (batch, 1, 1, tokens)."""
+def _graph(shape: BertShape, tensors: Tensors, first_only: bool) -> Any:
+    """Inputs: embedded words with positions (batch, tokens, width), added mask (batch, 1, 1, tokens).
+
+    Output: the last layer, (batch, tokens, width), or of the first tokens, (batch, 1, width).
+    """
     import openvino
     from openvino import opset13 as op
 
@@ -119,13 +125,12 @@ def _graph(shape: BertShape, tensors: Tensors) -> Any:
     states = norm(embedded, "embeddings.LayerNorm")
     for number in range(shape.layers):
         layer = f"encoder.layer.{number}"
+        before, attention = states, f"{layer}.attention.self"
+        if first_only and number == shape.layers - 1:
+            states = op.slice(states, *(op.constant(np.array([n])) for n in (0, 1, 1, 1)))
         queries, keys, values = (
-            swapped(
-                shaped(
-                    linear(states, f"{layer}.attention.self.{part}"), 0, 0, shape.heads, width // shape.heads
-                )
-            )
-            for part in ("query", "key", "value")
+            swapped(shaped(linear(of, f"{attention}.{part}"), 0, 0, shape.heads, width // shape.heads))
+            for of, part in ((states, "query"), (before, "key"), (before, "value"))
         )
         seen = op.scaled_dot_product_attention(queries, keys, values, mask, causal=False)
         seen = linear(shaped(swapped(seen), 0, 0, width), f"{layer}.attention.output.dense")

@@ -48,16 +48,18 @@ def converted(models_folder: Path, name: str, convert: Callable[[Path], None]) -
     return target
 
 
+_MADE_ANEW = "Delete the folder; it is made anew at the next start."
+
+
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
-    """Turns what libraries raise over a damaged folder into ModelUnavailable."""
+def reading(folder: Path, *, hint: str = _MADE_ANEW) -> Iterator[None]:
+    """Turns what libraries raise over a damaged folder into ModelUnavailable. hint: what mends it."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ModelUnavailable(
-            f"The model in {folder} cannot be read.",
-            hint="Delete the folder; it is made anew at the next start.",
-        ) from error
+    except ModelUnavailable:
+        raise
+    except Exception as error:  # each library has its own, some of no family
+        raise ModelUnavailable(f"The model in {folder} cannot be read.", hint=hint) from error
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from engine.reranking.preparing import REFERENCE, check
 NAME = "bge"
 SCALE = 2.0  # logits, as those of other cross-encoders
 DEPTH_CPU, DEPTH_SLOW, DEPTH_GPU = 10, 4, 50
-BATCH_TOKENS = 512  # of the 8-bit form: larger batches are no faster
+BATCH_TOKENS = 1024  # of the 8-bit form: 7 % faster than 512; with more a deadline would lose much
 _BATCH_CHARACTERS = 32_768  # of FlagEmbedding on a GPU
-_FORMAT = 1  # raise it when what `preparing` writes changes
+_FORMAT = 2  # raise it when what `preparing` writes changes
 _HINT = "Set BGE_MODEL_NAME to a folder that holds it, or let this machine reach the hub."
 
 log = logging.getLogger(__name__)

