@@ -54,9 +54,14 @@ class Bridge:
 
     def call(self, work: Callable[[Engine], Awaitable[Result]]) -> Result:
         """Do one thing and wait for it. Raises what it raises; Unavailable if it takes too long."""
+        return self._call(work, self._visitor())
 
+    def later(self, work: Callable[[Engine], Awaitable[Result]]) -> Callable[[], Result]:
+        """`call` outside the page's run, where nobody knows any more for whom: for download buttons."""
         who = self._visitor()
+        return lambda: self._call(work, who)
 
+    def _call(self, work: Callable[[Engine], Awaitable[Result]], who: Visitor | None) -> Result:
         async def run() -> Result:
             async with self._for(who):
                 return await work(self._engine)

@@ -58,7 +58,7 @@ def _draw_actions(bridge: Bridge, state: TabState, document: Document) -> None:
             st.switch_page(CHAT)
         st.download_button(
             "Download",
-            lambda: bridge.call(lambda engine: engine.documents.file(document.id)),
+            bridge.later(lambda engine: engine.documents.file(document.id)),
             file_name=document.file_name,
             mime="application/octet-stream",  # to be kept, never shown: it is somebody's file
             on_click="ignore",

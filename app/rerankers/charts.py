@@ -22,7 +22,8 @@ def ranks_figure(arms: Sequence[ArmResult], names: Sequence[str]) -> go.Figure:
     for number, (passage_id, passage) in enumerate(
         sorted(first.items(), key=lambda item: places[0].get(item[0], 999))
     ):
-        ranks = [place.get(passage_id, SHOWN + 1) for place in places]
+        found = [place.get(passage_id) for place in places]
+        ranks = [rank or SHOWN + 1 for rank in found]
         moved = max(ranks) - min(ranks)
         figure.add_scatter(
             x=list(range(len(arms))),
@@ -38,8 +39,8 @@ def ranks_figure(arms: Sequence[ArmResult], names: Sequence[str]) -> go.Figure:
             },
             hovertext=[
                 f"<b>{escape(short(passage.document_title, 60))}</b><br>{_wrapped(passage.text)}<br>"
-                f"{name}: {f'place {rank}'}"
-                for name, rank in zip(names, ranks, strict=True)
+                f"{name}: {f'place {rank}' if rank else 'not in this list'}"
+                for name, rank in zip(names, found, strict=True)
             ],
             hoverinfo="text",
             showlegend=False,

@@ -51,6 +51,7 @@ def _draw_agreement(bridge: Bridge) -> None:
             "Cited kept (👍)": [pair.citations_kept_up for pair in pairs],
             "Cited kept (👎)": [pair.citations_kept_down for pair in pairs],
             "p50 (ms)": [pair.milliseconds for pair in pairs],
+            "US$ per 1,000": [pair.cost_usd and pair.cost_usd * 1000 for pair in pairs],
             "Failed": [pair.failures for pair in pairs],
             "Dropped": [pair.dropped for pair in pairs],
         },
@@ -63,7 +64,10 @@ def _draw_agreement(bridge: Bridge) -> None:
             ),
             "Kendall tau": st.column_config.NumberColumn(format="%.3f", help="Of the first ten: −1 to 1."),
             "RBO": st.column_config.NumberColumn(format="%.3f", help="Rank-biased overlap, p = 0.9: 0 to 1."),
-            "p50 (ms)": st.column_config.NumberColumn(format="%.1f"),
+            "p50 (ms)": st.column_config.NumberColumn(format="%.1f", help="Of the challenger."),
+            "US$ per 1,000": st.column_config.NumberColumn(
+                format="%.4f", help="Of the challenger, at list price, for 1,000 questions."
+            ),
             "Dropped": st.column_config.NumberColumn(help="Not scored, because users were busy asking."),
             **{
                 name: st.column_config.NumberColumn(

@@ -13,6 +13,7 @@ from app.rerankers.judging import draw_judging
 from app.rerankers.picking import pick_rerankers
 from app.rerankers.state import ComparisonState
 from app.text import counted, escape, plain, short
+from engine.documents.model import DocumentFilter
 from engine.evaluation.model import ArmResult, Choice
 
 _SIDES = "ABCDEFGH"
@@ -38,6 +39,8 @@ def draw_one_question(bridge: Bridge, state: ComparisonState) -> None:
             )
             asked = st.form_submit_button("Compare", type="primary")
     if asked:
+        if question != state.question:
+            state.tag = ""
         state.question, state.rerankers, state.blind = question, tuple(chosen), blind
         state.arms, state.voted = (), False
     if (asked or (state.question and not state.arms)) and _can_compare(state):
@@ -65,9 +68,10 @@ def _can_compare(state: ComparisonState) -> bool:
 def _compare(bridge: Bridge, state: ComparisonState) -> None:
     arms: list[ArmResult] = []
     question, rerankers = state.question, state.rerankers
+    filter = DocumentFilter(tags=(state.tag,)) if state.tag else DocumentFilter()
     place = st.empty()
     with shown_errors(), place, st.status("Searching…") as status:
-        for arm in bridge.follow(lambda engine: engine.comparison.stream(question, rerankers)):
+        for arm in bridge.follow(lambda engine: engine.comparison.stream(question, rerankers, filter)):
             if arm is not None:
                 arms.append(arm)
                 left = len(rerankers) - len(arms)
@@ -82,6 +86,8 @@ def _compare(bridge: Bridge, state: ComparisonState) -> None:
 def _draw_lists(bridge: Bridge, state: ComparisonState) -> None:
     hidden = state.blind and not state.voted
     names = [_SIDES[n] if hidden else arm.reranker for n, arm in enumerate(state.arms)]
+    if state.tag:
+        _draw_scope(state)
     if not state.arms[0].candidates:
         st.info("The search finds no passage for this question. Add documents, or ask in other words.")
         return
@@ -96,19 +102,27 @@ def _draw_lists(bridge: Bridge, state: ComparisonState) -> None:
         draw_judging(bridge, state.question, state.arms)
 
 
-def _list_html(arm: ArmResult, name: str, hidden: bool, places: dict[int, int]) -> str:
-    parts = [f"<h3>{escape(name)}</h3>"]
-    if not hidden:
-        parts.append(f'<div class="place">{escape(_price(arm))}</div>')
-    if arm.error:
-        told = (
-            "It could not score this question."
-            if hidden
-            else f"Not scored, so in the search's order: {arm.error}"
+def _draw_scope(state: ComparisonState) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="compare-scope"):
+        st.caption(
+            f"Asked of the documents tagged “{plain(state.tag)}” alone, as its set does.", width="content"
         )
-        parts.append(f'<div class="hint">{escape(told)}</div>')
+        if st.button("Ask all documents", key="compare-all", type="tertiary"):
+            state.tag, state.arms, state.voted = "", (), False
+            st.rerun()
+
+
+def _list_html(arm: ArmResult, name: str, hidden: bool, places: dict[int, int]) -> str:
+    head = [f"<h3>{escape(name)}</h3>"]
+    if not hidden:
+        head.append(f'<div class="place">{escape(_price(arm))}</div>')
+    if arm.error:
+        order = "Not scored, so in the search's order: " if arm.served_by == "none" else ""
+        told = "It could not score this question." if hidden else f"{order}{arm.error}"
+        head.append(f'<div class="hint">{escape(told)}</div>')
     elif arm.notice and not hidden:
-        parts.append(f'<div class="hint">{escape(arm.notice)}</div>')
+        head.append(f'<div class="hint">{escape(arm.notice)}</div>')
+    items: list[str] = []
     for place, candidate in enumerate(arm.candidates[:SHOWN], start=1):
         before = places.get(candidate.passage.id)
         moved = "" if not places or before == place else "new" if before is None else _moved(before - place)
@@ -118,13 +132,12 @@ def _list_html(arm: ArmResult, name: str, hidden: bool, places: dict[int, int]) 
         passage = candidate.passage
         page = f", p. {passage.page}" if passage.page else ""
         title = escape(short(passage.document_title, 60))
-        parts.append(
+        items.append(
             f'<li><span class="number">{place}</span><b>{title}</b>{page} '
             f'<span class="moved">{moved}</span><p>{escape(short(passage.text, 260))}</p>'
             + ("" if hidden else f'<div class="place">{scores}</div>')
             + "</li>"
         )
-    head, items = [p for p in parts if not p.startswith("<li>")], [p for p in parts if p.startswith("<li>")]
     return f'<div class="ranking">{"".join(head)}<ol>{"".join(items)}</ol></div>'
 
 

@@ -10,10 +10,11 @@ from app.bridge import Bridge
 from app.messages import shown_errors
 from app.rerankers.charts import at_threshold, quality_figure, risk_figure
 from app.rerankers.default import confirm_default, confirm_threshold
-from app.rerankers.state import ComparisonState
+from app.rerankers.naming import draw_rename
+from app.rerankers.state import ComparisonState, Removed
 from app.text import counted
 from engine import Engine
-from engine.evaluation.model import ArmFigures, Estimate, RiskPoint, RunReport, RunSummary
+from engine.evaluation.model import Estimate, RunReport, RunSummary
 
 _LISTED = 200
 
@@ -37,12 +38,24 @@ def draw_results(bridge: Bridge, state: ComparisonState, runs: Sequence[RunSumma
                 _draw_pairs(report, names)
                 _draw_questions(bridge, state, report, names)
         _draw_risk(bridge, report, names)
-        if len(runs) == 1 and st.button(
-            "Delete this run", key="delete-run", type="tertiary", icon=":material/delete:"
-        ):
-            bridge.call(lambda engine: engine.comparison.runs.delete(ids[0]))
-            state.deleted_run, state.run_ids = ids[0], ()
+        if len(runs) == 1:
+            _draw_keeping(bridge, state, runs[0])
+
+
+def _draw_keeping(bridge: Bridge, state: ComparisonState, run: RunSummary) -> None:
+    with st.container(horizontal=True):
+        draw_rename(
+            run.name, f"run-{run.id}-{state.switches}", lambda name: _rename(bridge, state, run.id, name)
+        )
+        if st.button("Delete this run", key="delete-run", type="tertiary", icon=":material/delete:"):
+            bridge.call(lambda engine: engine.comparison.runs.delete(run.id))
+            state.removed, state.run_ids = Removed("run", run.id), ()
             st.rerun()
+
+
+def _rename(bridge: Bridge, state: ComparisonState, run_id: int, name: str) -> None:
+    bridge.call(lambda engine: engine.comparison.runs.rename(run_id, name))
+    state.switches += 1
 
 
 def _names(report: RunReport) -> list[str]:
@@ -57,6 +70,8 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
     told = f"{counted(report.questions, 'question')}, {report.judged:,} of them with a relevant passage."
     if report.reachable is not None:
         told += f" The search finds {report.reachable:.1%} of what is relevant; no reranker can do better."
+    if len({tuple(summary.settings.items()) for summary in report.summaries}) > 1:
+        told += " Documents or settings changed between these runs: what differs may come from that."
     st.caption(told)
     arms = report.arms
     st.dataframe(
@@ -91,7 +106,7 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
                 (
                     "Could not score",
                     "%d",
-                    "Such a question counts with the search's order, as for users.",
+                    "Such a question counts with the order that users would have got.",
                 ),
             )
         },
@@ -100,7 +115,11 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
         best = max(range(len(arms)), key=lambda n: arms[n].ndcg.mean if arms[n].ndcg else 0.0)  # type: ignore[union-attr]
         choices = list(dict.fromkeys(arm.reranker for arm in arms))
         chosen = st.selectbox(
-            "Default reranker", choices, choices.index(arms[best].reranker), key="default-choice", width=260
+            "Default reranker",
+            choices,
+            choices.index(arms[best].reranker),
+            key=f"default-choice-{'-'.join(choices)}-{best}",  # offers the best as it is known now
+            width=260,
         )
         if st.button("Make this the default…", key="make-default", icon=":material/flag:"):
             confirm_default(bridge, chosen, bridge.call(_serving))
@@ -126,6 +145,7 @@ def _draw_pairs(report: RunReport, names: Sequence[str]) -> None:
         {
             "Pair": [f"{names[pair.a]} against {names[pair.b]}" for pair in pairs],
             "Difference of nDCG@10": [pair.difference for pair in pairs],
+            "95 % interval": [f"{pair.low:+.3f} – {pair.high:+.3f}" for pair in pairs],
             "p": [pair.p_value for pair in pairs],
             "More than chance": ["yes" if pair.p_value < 0.05 else "not shown" for pair in pairs],
             "Wins": [pair.wins for pair in pairs],
@@ -151,9 +171,11 @@ def _draw_questions(bridge: Bridge, state: ComparisonState, report: RunReport, n
     pair = report.pairs[which]
     a, b = report.arms[pair.a], report.arms[pair.b]
     rows = bridge.call(
-        lambda engine: engine.comparison.runs.questions((a.run_id, a.reranker), (b.run_id, b.reranker))
+        lambda engine: engine.comparison.runs.questions(
+            (a.run_id, a.reranker), (b.run_id, b.reranker), _LISTED
+        )
     )
-    rows = [row for row in rows if row.a != row.b][:_LISTED]
+    rows = [row for row in rows if row.a != row.b]
     if not rows:
         st.caption("On every question both are equally good.")
         return
@@ -176,17 +198,21 @@ def _draw_questions(bridge: Bridge, state: ComparisonState, report: RunReport, n
             names[pair.b]: st.column_config.NumberColumn(format="%.3f"),
         },
     )
-    st.caption("nDCG@10, the largest difference first. Choose a row to see both lists side by side.")
+    differing = pair.wins + pair.losses
+    told = f", {len(rows):,} of {differing:,}" if differing > len(rows) else ""
+    same = a.reranker == b.reranker
+    st.caption(
+        f"nDCG@10, the largest difference first{told}. "
+        + ("Both are the same reranker." if same else "Choose a row to see both lists side by side.")
+    )
     selected = chosen.selection.rows
-    if selected and selected[0] < len(rows) and a.reranker != b.reranker:
-        state.compare(rows[selected[0]].text, (a.reranker, b.reranker))
+    if selected and selected[0] < len(rows) and not same:
+        state.compare(rows[selected[0]].text, (a.reranker, b.reranker), report.summaries[0].tag)
         st.rerun()
 
 
 def _draw_risk(bridge: Bridge, report: RunReport, names: Sequence[str]) -> None:
-    curves = {
-        name: points for name, arm in zip(names, report.arms, strict=True) if (points := _curve(bridge, arm))
-    }
+    curves = {name: arm.risk for name, arm in zip(names, report.arms, strict=True) if arm.risk}
     if not curves:
         return
     st.subheader("When to answer")
@@ -203,10 +229,6 @@ def _draw_risk(bridge: Bridge, report: RunReport, names: Sequence[str]) -> None:
     st.markdown("\n".join(f"- {line}" for line in told))
     if st.button("Use this threshold…", key="use-threshold", disabled=abs(threshold - in_force) < 0.0005):
         confirm_threshold(bridge, threshold, f"It is {in_force:.3f} now.")
-
-
-def _curve(bridge: Bridge, arm: ArmFigures) -> Sequence[RiskPoint]:
-    return bridge.call(lambda engine: engine.comparison.runs.risk_coverage((arm.run_id, arm.reranker)))
 
 
 async def _threshold(engine: Engine) -> float:

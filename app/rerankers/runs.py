@@ -10,8 +10,10 @@ from app.bridge import Bridge
 from app.messages import shown_errors
 from app.rerankers.picking import pick_rerankers
 from app.rerankers.results import draw_results
-from app.rerankers.state import ComparisonState
+from app.rerankers.state import ComparisonState, Removed
+from app.rerankers.undo import draw_undo
 from app.text import counted, plain
+from engine.errors import NotFound
 from engine.evaluation.model import RunSummary
 
 _POLL_SECONDS = 1.0
@@ -26,7 +28,7 @@ _STATUS = {
 
 def draw_runs(bridge: Bridge, state: ComparisonState) -> None:
     """The form, what is under way, and the results of the runs chosen."""
-    _draw_undo(bridge, state)
+    draw_undo(bridge, state, "run")
     with shown_errors():
         _draw_form(bridge, state)
         runs = bridge.call(lambda engine: engine.comparison.runs.list())
@@ -83,13 +85,16 @@ def _draw_unfinished(bridge: Bridge, state: ComparisonState, run: RunSummary) ->
                 st.rerun()
         if st.button("Delete", key=f"delete-{run.id}", type="tertiary", icon=":material/delete:"):
             bridge.call(lambda engine: engine.comparison.runs.delete(run.id))
-            state.deleted_run = run.id
+            state.removed = Removed("run", run.id)
             st.rerun()
 
 
 def _follow(bridge: Bridge, run_id: int) -> None:
     with shown_errors():
-        run = bridge.call(lambda engine: engine.comparison.runs.get(run_id))
+        try:
+            run = bridge.call(lambda engine: engine.comparison.runs.get(run_id))
+        except NotFound:  # deleted in another tab
+            st.rerun()
         if run.status != "running":
             st.rerun()
         with st.container(border=True, key=f"running-{run_id}"):
@@ -110,31 +115,16 @@ def _draw_choice(bridge: Bridge, state: ComparisonState, runs: Sequence[RunSumma
         list(by_id),
         given,
         format_func=lambda i: _label(by_id[i]),
-        key=f"chosen-runs-{given[0]}-{state.switches}",
+        key=f"chosen-runs-{given[0]}-{by_id[given[0]].status}-{state.switches}",
         help="Several runs over one set are compared with each other.",
         select_all=False,
     )
-    state.run_ids = tuple(chosen)
+    if chosen != given:  # else what was just begun, and has no result yet, stays to be shown
+        state.run_ids = tuple(chosen)
     if chosen:
         draw_results(bridge, state, [by_id[run_id] for run_id in chosen])
 
 
 def _label(run: RunSummary) -> str:
-    done = "" if run.status == "done" else f", {run.done:,} of {run.total:,}"
-    return f"{run.name} · {run.set_name}{done} · {run.started_at:%Y-%m-%d %H:%M}"
-
-
-def _draw_undo(bridge: Bridge, state: ComparisonState) -> None:
-    run_id = state.deleted_run
-    if run_id is None:
-        return
-    with st.container(key="undo-run", horizontal=True, vertical_alignment="center", border=True):
-        st.markdown("Run deleted.", width="content")
-        if st.button("Undo", key="restore-run", type="primary"):
-            with shown_errors():
-                bridge.call(lambda engine: engine.comparison.runs.restore(run_id))
-                state.deleted_run = None
-                st.rerun()
-        if st.button("Dismiss", key="dismiss-run", type="tertiary"):
-            state.deleted_run = None
-            st.rerun()
+    done = "" if run.status == "done" else ", as far as it is"
+    return f"{run.name} · {run.set_name}{done} · {run.started_at:%Y-%m-%d %H:%M} UTC"

@@ -6,7 +6,9 @@ import streamlit as st
 
 from app.bridge import Bridge
 from app.messages import shown_errors
-from app.rerankers.state import VIEWS, ComparisonState
+from app.rerankers.naming import draw_rename
+from app.rerankers.state import VIEWS, ComparisonState, Removed
+from app.rerankers.undo import draw_undo
 from app.text import counted, plain, short
 from engine import Engine
 from engine.evaluation.model import QuestionSet, SetQuestion
@@ -19,7 +21,7 @@ _TOLD = 20
 
 def draw_sets(bridge: Bridge, state: ComparisonState) -> None:
     """How to get one, and the one that is open."""
-    _draw_undo(bridge, state)
+    draw_undo(bridge, state, "set", "question")
     with shown_errors():
         _draw_making(bridge, state)
         _draw_imported(state)
@@ -46,20 +48,25 @@ def draw_sets(bridge: Bridge, state: ComparisonState) -> None:
 
 def _draw_making(bridge: Bridge, state: ComparisonState) -> None:
     with st.container(horizontal=True):
-        with st.popover("Import", icon=":material/upload:", key=f"import-{state.uploads}"):
+        # What is wrong is told where it was asked for: a popover lies above the page.
+        with st.popover("Import", icon=":material/upload:", key=f"import-{state.uploads}"), shown_errors():
             _draw_import(bridge, state)
-        with st.popover("From chat", icon=":material/thumb_up:", key=f"from-chat-{state.uploads}"):
+        with (
+            st.popover("From chat", icon=":material/thumb_up:", key=f"from-chat-{state.uploads}"),
+            shown_errors(),
+        ):
             st.markdown(
                 "Questions whose answers got a thumb up. What such an answer cites counts as relevant; a "
                 "liked “not in the documents” is a question that nothing answers."
             )
             name = st.text_input("Name", "From chat", key="chat-set-name")
             if st.button("Make the set", key="chat-set", type="primary"):
-                state.set_id, added = bridge.call(lambda engine: _from_chat(engine, name))
+                made = bridge.call(lambda engine: engine.comparison.sets.from_chat(name))
+                state.set_id = made.id
                 state.uploads += 1
-                st.toast(f"{counted(added, 'question')} added.")
+                st.toast(f"{counted(made.question_count, 'question')} added.")
                 st.rerun()
-        with st.popover("Empty set", icon=":material/add:", key=f"empty-set-{state.uploads}"):
+        with st.popover("Empty set", icon=":material/add:", key=f"empty-set-{state.uploads}"), shown_errors():
             name = st.text_input("Name", key="set-name", placeholder="What it is about")
             if st.button("Make it", key="make-set", type="primary"):
                 state.set_id = bridge.call(lambda engine: engine.comparison.sets.create(name)).id
@@ -135,15 +142,16 @@ def _draw_set(bridge: Bridge, state: ComparisonState, of: QuestionSet) -> None:
             st.rerun()
         st.download_button(
             "Export",
-            lambda: bridge.call(lambda engine: engine.comparison.export_set(of.id)),
+            bridge.later(lambda engine: engine.comparison.export_set(of.id)),
             f"{of.name}.zip",
             "application/zip",
             key="export-set",
             icon=":material/download:",
         )
+        draw_rename(of.name, f"set-{of.id}-{state.uploads}", lambda name: _rename(bridge, state, of.id, name))
         if st.button("Delete", key="delete-set", icon=":material/delete:"):
             bridge.call(lambda engine: engine.comparison.sets.delete(of.id))
-            state.deleted_set, state.set_id, state.imported = of.id, None, None
+            state.removed, state.set_id, state.imported = Removed("set", of.id), None, None
             st.rerun()
     _draw_questions(bridge, state, of)
 
@@ -190,7 +198,7 @@ def _follow(bridge: Bridge, set_id: int) -> None:
 
 
 def _draw_questions(bridge: Bridge, state: ComparisonState, of: QuestionSet) -> None:
-    search = st.text_input("Find a question", key="find-question", placeholder="Words of it")
+    search = st.text_input("Find a question", key=f"find-question-{of.id}", placeholder="Words of it")
     questions, total = bridge.call(
         lambda engine: engine.comparison.sets.questions(of.id, search=search, limit=_LISTED)
     )
@@ -205,7 +213,7 @@ def _draw_questions(bridge: Bridge, state: ComparisonState, of: QuestionSet) -> 
             "Answered by": [_judged(question) for question in questions],
         },
         hide_index=True,
-        key="set-questions",
+        key=f"set-questions-{of.id}-{state.uploads}-{search}",  # a row chosen in one list is none of another
         on_select="rerun",
         selection_mode="single-row",
         column_config={
@@ -217,13 +225,21 @@ def _draw_questions(bridge: Bridge, state: ComparisonState, of: QuestionSet) -> 
         st.caption(f"The first {len(questions):,} of {total:,}.")
     rows = chosen.selection.rows
     if rows and rows[0] < len(questions):
+        chosen_question = questions[rows[0]]
         with st.container(horizontal=True):
             if st.button("Compare on it", key="compare-on", icon=":material/compare_arrows:"):
-                state.compare(questions[rows[0]].text, state.rerankers or ("none", "built-in"))
+                state.compare(chosen_question.text, state.rerankers or ("none", "built-in"), of.tag)
                 st.rerun()
             if st.button("Take it out", key="take-out", icon=":material/remove:"):
-                bridge.call(lambda engine: engine.comparison.sets.remove_question(questions[rows[0]].id))
+                bridge.call(lambda engine: engine.comparison.sets.remove_question(chosen_question.id))
+                state.removed = Removed("question", chosen_question.id)
+                state.uploads += 1
                 st.rerun()
+
+
+def _rename(bridge: Bridge, state: ComparisonState, set_id: int, name: str) -> None:
+    bridge.call(lambda engine: engine.comparison.sets.rename(set_id, name))
+    state.uploads += 1
 
 
 def _judged(question: SetQuestion) -> str:
@@ -231,25 +247,3 @@ def _judged(question: SetQuestion) -> str:
         return "nothing"
     relevant = [j for j in question.judgments if j.gain > 0]
     return "; ".join(short(j.text or j.title or j.file_name, 80) for j in relevant[:3]) or "not judged"
-
-
-async def _from_chat(engine: Engine, name: str) -> tuple[int, int]:
-    made = await engine.comparison.sets.create(name)
-    return made.id, await engine.comparison.sets.add_from_chat(made.id)
-
-
-def _draw_undo(bridge: Bridge, state: ComparisonState) -> None:
-    set_id = state.deleted_set
-    if set_id is None:
-        return
-    with st.container(key="undo-set", horizontal=True, vertical_alignment="center", border=True):
-        st.markdown("Set deleted. Documents that it brought along stay.", width="content")
-        if st.button("Undo", key="restore-set", type="primary"):
-            with shown_errors():
-                bridge.call(lambda engine: engine.comparison.sets.restore(set_id))
-                state.deleted_set, state.set_id = None, set_id
-                state.uploads += 1
-                st.rerun()
-        if st.button("Dismiss", key="dismiss-set", type="tertiary"):
-            state.deleted_set = None
-            st.rerun()

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.evaluation.model import ArmResult, ImportReport
 
 VIEWS = ("One question", "Question sets", "Runs", "Live")
+
+Kind = Literal["set", "question", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was just deleted, by its id."""
+
+    kind: Kind
+    id: int
 
 
 @dataclass(slots=True)
@@ -14,10 +25,11 @@ class ComparisonState:
     """view: which of VIEWS is open; switches: counts the times that the page itself changed it.
 
     question, rerankers: of the comparison shown. arms: its lists, in the order in which they are
-    shown. blind: whether their names are hidden until `voted`.
+    shown. blind: whether their names are hidden until `voted`. tag: of the documents that the question
+    is asked of; empty: of all.
     set_id, run_ids: what is open. imported: what the last import told.
-    deleted_set, deleted_run: what was just deleted, for undoing it.
-    uploads: counts imports, so that the uploader starts empty.
+    removed: for undoing it.
+    uploads: counts imports and what else changes the sets, so that their widgets start anew.
     """
 
     view: str = VIEWS[0]
@@ -27,11 +39,11 @@ class ComparisonState:
     arms: tuple[ArmResult, ...] = ()
     blind: bool = False
     voted: bool = False
+    tag: str = ""
     set_id: int | None = None
     run_ids: tuple[int, ...] = ()
     imported: ImportReport | None = None
-    deleted_set: int | None = None
-    deleted_run: int | None = None
+    removed: Removed | None = None
     uploads: int = 0
 
     def open(self, view: str) -> None:
@@ -39,8 +51,8 @@ class ComparisonState:
         self.view = view
         self.switches += 1
 
-    def compare(self, question: str, rerankers: tuple[str, ...]) -> None:
+    def compare(self, question: str, rerankers: tuple[str, ...], tag: str) -> None:
         """Have these side by side on this question, in the open."""
-        self.question, self.rerankers = question, rerankers
+        self.question, self.rerankers, self.tag = question, rerankers, tag
         self.arms, self.blind, self.voted = (), False, False
         self.open(VIEWS[0])

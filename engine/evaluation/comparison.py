@@ -119,7 +119,7 @@ class Comparison:
 
     async def import_set(self, name: str, files: Mapping[str, bytes], description: str = "") -> ImportReport:
         """See `engine.evaluation.set_files.import_set`."""
-        return await import_set(self._database, self.sets, name, files, description)
+        return await import_set(self._database, self.sets, name, files, self._check, description)
 
     async def export_set(self, set_id: int) -> bytes:
         """See `engine.evaluation.set_files.export_set`."""

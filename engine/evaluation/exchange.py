@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,6 +22,7 @@ CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels.tsv"
 MOST_BYTES = 200_000_000  # unpacked
 MOST_QUESTIONS = 50_000
 MOST_RECORDS = 200_000
+LONGEST_ID = 500  # characters; what an index of PostgreSQL can hold
 _HINT = f"A set is {QUERIES} and {QRELS}, and {CORPUS} if it brings documents along; or a zip of them."
 _KNOWN = {"id", "text", "answerable"}
 
@@ -47,8 +48,11 @@ class SetFiles:
     problems: list[str] = field(default_factory=list)
 
 
-def read_set(files: Mapping[str, bytes]) -> SetFiles:
-    """Read a zip, or the files by name. Raises BadInput where there is no set in them."""
+def read_set(files: Mapping[str, bytes], check: Callable[[str], str]) -> SetFiles:
+    """Read a zip, or the files by name. Raises BadInput where there is no set in them.
+
+    check: raises BadInput for a question that cannot be asked, which costs that question.
+    """
     found = _unpacked(files)
     if QUERIES not in found:
         raise BadInput(f"There is no {QUERIES}.", hint=_HINT)
@@ -64,7 +68,7 @@ def read_set(files: Mapping[str, bytes]) -> SetFiles:
     seen = set()
     for number, line in _lines(QUERIES, found[QUERIES], read.problems):
         if query := _identified(QUERIES, number, line, seen, read.problems):
-            _add_query(read, query, line, number)
+            _add_query(read, query, line, number, check)
     if len(read.queries) > MOST_QUESTIONS or len(read.records) > MOST_RECORDS:
         raise BadInput(
             f"The set has {len(read.queries):,} questions and {len(read.records):,} documents; at most "
@@ -182,6 +186,11 @@ def _identified(
         problems.append(f"{name}, line {number}: no “id”.")
         return None
     own = normalise(str(given))
+    if len(own) > LONGEST_ID:
+        problems.append(
+            f"{name}, line {number}: its “id” has {len(own):,} characters, of {LONGEST_ID} at most."
+        )
+        return None
     if own in seen:
         problems.append(f"{name}, line {number}: “{own}” is there twice; the first one counts.")
         return None
@@ -189,11 +198,18 @@ def _identified(
     return own
 
 
-def _add_query(read: SetFiles, query: str, line: dict[str, Any], number: int) -> None:
+def _add_query(
+    read: SetFiles, query: str, line: dict[str, Any], number: int, check: Callable[[str], str]
+) -> None:
     text = line.get("text")
     asked = normalise_question(text) if isinstance(text, str) else ""
     if not any(character.isalnum() for character in asked):
         read.problems.append(f"{QUERIES}, line {number}: “{query}” has no question in “text”.")
+        return
+    try:
+        check(asked)
+    except BadInput as error:
+        read.problems.append(f"{QUERIES}, line {number}: “{query}” cannot be asked. {error.message}")
         return
     answerable = line.get("answerable")
     if answerable is not None and not isinstance(answerable, bool):
@@ -230,7 +246,11 @@ def _read_qrels(content: bytes | None, read: SetFiles) -> None:
         except (IndexError, ValueError):
             read.problems.append(f"{QRELS}, line {number}: expected query-id, doc-id and a whole score.")
             continue
-        if query not in known:
+        if len(record) > LONGEST_ID:
+            read.problems.append(
+                f"{QRELS}, line {number}: its doc-id has {len(record):,} characters, of {LONGEST_ID} at most."
+            )
+        elif query not in known:
             read.problems.append(f"{QRELS}, line {number}: there is no question “{query}”.")
         elif (earlier := gains.get((query, record))) is not None:
             other = "" if earlier == gain else f" with {earlier}, which counts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ARRAY, Integer, any_, delete, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -75,7 +75,7 @@ async def load_judgments(db: AsyncConnection, ids: Sequence[int]) -> dict[int, t
     found: dict[int, list[Judgment]] = {}
     statement = (
         select(judgments)
-        .where(judgments.c.question_id.in_(ids))
+        .where(judgments.c.question_id == any_(literal([*ids], ARRAY(Integer))))
         .order_by(judgments.c.gain.desc(), judgments.c.file_name)
     )
     for row in await db.execute(statement):

@@ -18,7 +18,8 @@ class ArmResult:
     """One reranker's list for one question, best first.
 
     milliseconds: of the reranking alone. cost_usd: None where no price is known.
-    error: why there is no list of its own; `candidates` are then the search's.
+    error: why there is no list of its own; `candidates` are then those of `served_by`, which is
+    ``none`` for the search's own order.
     """
 
     reranker: str
@@ -114,8 +115,10 @@ class SetQuestion:
 class RunSummary:
     """A run of rerankers over a set. done, total: questions. finished_at: None while it runs.
 
+    tag: of the documents that the set's questions are asked of; empty: of all.
     error: why it failed. note: what it waits for, where this process works on it.
-    settings: what was in force: candidates a question, embedder, generation of the corpus.
+    settings: what was in force when it was begun: candidates a question, embedder, and the
+    generation of the corpus.
     """
 
     id: int
@@ -130,6 +133,7 @@ class RunSummary:
     finished_at: datetime | None
     error: str = ""
     note: str = ""
+    tag: str = ""
     settings: dict[str, str | int] = field(default_factory=dict)
 
 
@@ -149,7 +153,9 @@ class ArmFigures:
     ndcg, mrr: of the first 10. recall: share of what is relevant among the first 5, which answers
     are given. None where no question has a relevant passage. cost_usd: a question's, None where no
     price is known. failures: questions that it could not score, or another one scored for it; they
-    count with the order that users would have got.
+    count with the order that users would have got. risk: risk against coverage over all that it has
+    had, the highest threshold first, one point a thousandth of confidence; empty for a set without
+    unanswerable questions, or with no others.
     """
 
     run_id: int
@@ -161,6 +167,7 @@ class ArmFigures:
     p95_ms: float
     cost_usd: float | None
     failures: int
+    risk: tuple[RiskPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +185,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class ArmPair:
-    """As Pair, of two places in a report's arms; p_value corrected for the number of pairs (Holm 1979)."""
+    """As Pair, of two places in a report's arms; p_value corrected for the number of pairs (Holm 1979).
+
+    low, high: 95 % bootstrap interval of the difference.
+    """
 
     a: int
     b: int
     difference: float
+    low: float
+    high: float
     p_value: float
     wins: int
     losses: int

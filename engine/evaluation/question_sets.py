@@ -138,16 +138,6 @@ class QuestionSets:
             judged = await load_judgments(db, [row.id for row in rows])
             return [_question(row, judged) for row in rows], int(total.scalar_one())
 
-    async def question(self, question_id: int) -> SetQuestion:
-        """One question."""
-        async with self._database.read() as db:
-            row = (
-                await db.execute(select(set_questions).where(set_questions.c.id == question_id, _ASKED))
-            ).first()
-            if row is None:
-                raise _no_question()
-            return _question(row, await load_judgments(db, [question_id]))
-
     async def remove_question(self, question_id: int) -> None:
         """Take a question out; `restore_question` puts it back."""
         await self._change_question(question_id, deleted_at=func.now())
@@ -184,6 +174,14 @@ class QuestionSets:
             row = (await db.execute(asked.order_by(set_questions.c.id))).first()
             return _question(row, await load_judgments(db, [row.id])) if row else None
 
+    async def from_chat(self, name: str) -> QuestionSet:
+        """A new set as `add_from_chat` fills it. Raises BadInput where no answer has a thumb up."""
+        async with self._database.write() as db:
+            set_id, _ = await add_set(db, name)
+            if not await self._add_liked(db, set_id):
+                raise BadInput("No answer has a thumb up yet.", hint="Give one under an answer in Chat.")
+        return await self.get(set_id)
+
     async def add_from_chat(self, set_id: int) -> int:
         """Add every question whose answer has a thumb up; returns how many were new to the set.
 
@@ -191,6 +189,11 @@ class QuestionSets:
         nothing answers. A thumb down says too little to judge a passage by. With access control
         these are one's own sessions: others' are not looked into.
         """
+        async with self._database.write() as db:
+            await _require(db, set_id)
+            return await self._add_liked(db, set_id)
+
+    async def _add_liked(self, db: AsyncConnection, set_id: int) -> int:
         liked = (
             select(turns.c.answer)
             .join(sessions, sessions.c.id == turns.c.session_id)
@@ -199,12 +202,10 @@ class QuestionSets:
         )
         if self._access.on:
             liked = liked.where(sessions.c.owner == self._access.principal().id)
-        async with self._database.write() as db:
-            await _require(db, set_id)
-            before = await _count(db, set_id)
-            for (answer,) in (await db.execute(liked)).all():
-                await _add_answer(db, set_id, _ANSWER.validate_python(answer))
-            return await _count(db, set_id) - before
+        before = await _count(db, set_id)
+        for (answer,) in (await db.execute(liked)).all():
+            await _add_answer(db, set_id, _ANSWER.validate_python(answer))
+        return await _count(db, set_id) - before
 
     async def _change_question(self, question_id: int, **values: object) -> None:
         async with self._database.write() as db:

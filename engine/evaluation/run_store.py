@@ -9,15 +9,32 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Row,
+    Text,
+    and_,
+    any_,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from engine.errors import NotFound
 from engine.evaluation.judging import load_judgments
 from engine.evaluation.measures import Measures
-from engine.evaluation.model import ArmResult, RunSummary, SetQuestion
+from engine.evaluation.model import ArmResult, PerQuestion, RunSummary, SetQuestion
+from engine.evaluation.question_sets import tag_of
 from engine.storage.database import Database
-from engine.storage.tables import documents, question_sets, run_results, runs, set_questions
+from engine.storage.tables import corpus, documents, question_sets, run_results, runs, set_questions
 
 _ASKED = and_(set_questions.c.set_id == runs.c.set_id, set_questions.c.deleted_at.is_(None))
 _TOTAL = select(func.count()).where(_ASKED).scalar_subquery().label("total")
@@ -76,16 +93,17 @@ class RunStore:
     async def create(
         self, name: str, set_id: int, rerankers: Sequence[str], settings: dict[str, str | int]
     ) -> int:
-        """A run that nobody works on yet."""
-        values = {
+        """A run that nobody works on yet. The generation of the corpus joins the settings."""
+        values: dict[str, object] = {
             "name": name,
             "set_id": set_id,
             "rerankers": [*rerankers],
-            "settings": settings,
             "status": "running",
             "claimed_until": func.now(),
         }
         async with self._database.write() as db:
+            generation = (await db.execute(select(corpus.c.generation))).scalar_one()
+            values["settings"] = {**settings, "generation": generation}
             added = await db.execute(insert(runs).values(values).returning(runs.c.id))
             return int(added.scalar_one())
 
@@ -128,6 +146,7 @@ class RunStore:
     async def restore(self, run_id: int) -> None:
         """Undo `delete`."""
         await self._change(runs.c.id == run_id, deleted_at=None)
+        await self.get(run_id)
 
     async def rename(self, run_id: int, name: str) -> None:
         """Give it another name."""
@@ -163,21 +182,56 @@ class RunStore:
         ]
 
     async def results(self, run_ids: Sequence[int]) -> builtins.list[Row[Any]]:
-        """All results of these runs on questions that are still in the set, with question and text."""
+        """All results of these runs on questions that are still in the set."""
         statement = (
-            select(run_results, set_questions.c.text, set_questions.c.answerable)
-            .join(set_questions, set_questions.c.id == run_results.c.question_id)
-            .where(run_results.c.run_id.in_(run_ids), set_questions.c.deleted_at.is_(None))
+            _results(run_results, set_questions.c.answerable)
+            .where(run_results.c.run_id.in_(run_ids))
             .order_by(run_results.c.question_id)
         )
         async with self._database.read() as db:
             return [*(await db.execute(statement)).all()]
 
+    async def state(self, run_ids: Sequence[int]) -> tuple[int, int]:
+        """What tells whether `results` are still the same, for a tenth of the work."""
+        columns = run_results.c
+        told = func.concat_ws(
+            " ", columns.run_id, columns.question_id, columns.reranker, set_questions.c.answerable
+        )
+        each = func.hashtextextended(told, cast(0, BigInteger))
+        statement = _results(func.count(), func.coalesce(func.bit_xor(each), 0))
+        async with self._database.read() as db:
+            count, all_of_them = (await db.execute(statement.where(columns.run_id.in_(run_ids)))).one()
+        return count, all_of_them
+
+    async def differences(
+        self, a: tuple[int, str], b: tuple[int, str], limit: int
+    ) -> builtins.list[PerQuestion]:
+        """nDCG@10 of judged questions with two rerankers of runs, the largest difference first."""
+        first, second = run_results.alias(), run_results.alias()
+        statement = (
+            select(set_questions.c.id, set_questions.c.text, first.c.ndcg, second.c.ndcg)
+            .join(first, first.c.question_id == set_questions.c.id)
+            .join(second, second.c.question_id == set_questions.c.id)
+            .where(
+                first.c.run_id == a[0],
+                first.c.reranker == a[1],
+                second.c.run_id == b[0],
+                second.c.reranker == b[1],
+                first.c.ndcg.is_not(None),
+                second.c.ndcg.is_not(None),
+                set_questions.c.deleted_at.is_(None),
+            )
+            .order_by(func.abs(first.c.ndcg - second.c.ndcg).desc(), set_questions.c.id)
+            .limit(limit)
+        )
+        async with self._database.read() as db:
+            return [PerQuestion(*row) for row in await db.execute(statement)]
+
     async def judged_documents(self, questions: Sequence[SetQuestion]) -> dict[int, str]:
         """File names, by id, of the documents here that are judged as a whole."""
         names = {j.file_name for question in questions for j in question.judgments if not j.content_hash}
         statement = select(documents.c.id, documents.c.file_name).where(
-            documents.c.file_name.in_(names), documents.c.deleted_at.is_(None)
+            documents.c.file_name == any_(literal([*names], ARRAY(Text))), documents.c.deleted_at.is_(None)
         )
         async with self._database.read() as db:
             return {document_id: name for document_id, name in await db.execute(statement)}
@@ -196,9 +250,25 @@ class RunStore:
             await db.execute(update(runs).where(which).values(**values))
 
 
+def _results(*columns: Any) -> Any:
+    return (
+        select(*columns)
+        .select_from(run_results)
+        .join(set_questions, set_questions.c.id == run_results.c.question_id)
+        .where(set_questions.c.deleted_at.is_(None))
+    )
+
+
 def _runs() -> Any:
     return (
-        select(*runs.c, _STATUS, _TOTAL, _DONE, question_sets.c.name.label("set_name"))
+        select(
+            *runs.c,
+            _STATUS,
+            _TOTAL,
+            _DONE,
+            question_sets.c.name.label("set_name"),
+            question_sets.c.own_corpus,
+        )
         .join(question_sets, question_sets.c.id == runs.c.set_id)
         .where(runs.c.deleted_at.is_(None), question_sets.c.deleted_at.is_(None))
     )
@@ -217,6 +287,7 @@ def _summary(row: Row[Any]) -> RunSummary:
         started_at=row.started_at,
         finished_at=row.finished_at,
         error=row.error,
+        tag=tag_of(row.set_id) if row.own_corpus else "",
         settings=row.settings,
     )
 

@@ -15,9 +15,9 @@ from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, DatabaseUnavailable, DossierError
 from engine.evaluation.arms import contender, depth_of, run_arm
 from engine.evaluation.measures import measure
-from engine.evaluation.model import PerQuestion, RiskPoint, RunReport, RunSummary, SetQuestion
+from engine.evaluation.model import PerQuestion, RunReport, RunSummary, SetQuestion
 from engine.evaluation.question_sets import QuestionSets, checked_name
-from engine.evaluation.report import Arm, make_report, per_question, risk_of
+from engine.evaluation.report import Arm, make_report
 from engine.evaluation.run_store import Result, RunStore
 from engine.observability.traffic import Traffic
 from engine.reranking.base import Reranker
@@ -69,7 +69,7 @@ class Runs:
         self._slot = asyncio.Semaphore(1)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._notes: dict[int, str] = {}
-        self._reports: dict[tuple[tuple[int, ...], int], RunReport] = {}
+        self._reports: dict[tuple[int, ...], tuple[tuple[int, int], RunReport]] = {}
 
     async def start(self, set_id: int, rerankers: Sequence[str], name: str = "") -> RunSummary:
         """Begin a run; returns at once. Raises BadInput where one of them cannot serve, NotFound."""
@@ -136,27 +136,24 @@ class Runs:
     async def report(self, run_ids: Sequence[int]) -> RunReport:
         """What runs over one set have measured so far, side by side. Raises BadInput, NotFound.
 
-        Intervals take a moment the first time.
+        Worked out once as far as the runs are, which takes a moment.
         """
         summaries = [await self.get(run_id) for run_id in dict.fromkeys(run_ids)]
         if len({summary.set_id for summary in summaries}) != 1:
             raise BadInput("Only runs over the same question set can be compared.")
-        results = await self._store.results([summary.id for summary in summaries])
-        key = (tuple(summary.id for summary in summaries), len(results))
-        if key not in self._reports:
-            report = await asyncio.to_thread(make_report, summaries, results)
-            while len(self._reports) >= _KEPT_REPORTS:
-                self._reports.pop(next(iter(self._reports)))
-            self._reports[key] = report
-        return replace(self._reports[key], summaries=tuple(summaries))
+        ids = tuple(summary.id for summary in summaries)
+        state = await self._store.state(ids)
+        known, report = self._reports.pop(ids, (None, None))
+        if report is None or known != state:
+            report = await asyncio.to_thread(make_report, summaries, await self._store.results(ids))
+        self._reports[ids] = state, report
+        while len(self._reports) > _KEPT_REPORTS:
+            self._reports.pop(next(iter(self._reports)))
+        return replace(report, summaries=tuple(summaries))
 
-    async def questions(self, a: Arm, b: Arm) -> Sequence[PerQuestion]:
-        """nDCG@10 of every judged question with two rerankers of runs, the largest difference first."""
-        return per_question(await self._store.results([a[0], b[0]]), a, b)
-
-    async def risk_coverage(self, arm: Arm) -> Sequence[RiskPoint]:
-        """What each answer threshold would have answered of the set's questions, and of what worth."""
-        return await asyncio.to_thread(risk_of, await self._store.results([arm[0]]), arm)
+    async def questions(self, a: Arm, b: Arm, limit: int = 1_000) -> Sequence[PerQuestion]:
+        """nDCG@10 of judged questions with two rerankers of runs, the largest difference first."""
+        return await self._store.differences(a, b, limit)
 
     async def aclose(self) -> None:
         """Leave what runs; another process, or the next start, can go on with it."""
@@ -230,8 +227,7 @@ class Runs:
 
     async def _measure(self, run_id: int) -> None:
         summary = await self._store.get(run_id)
-        tag = (await self._sets.get(summary.set_id)).tag
-        filter = DocumentFilter(tags=(tag,)) if tag else DocumentFilter()
+        filter = DocumentFilter(tags=(summary.tag,)) if summary.tag else DocumentFilter()
         todo = await self._store.todo(run_id)
         if not todo:
             return
@@ -277,9 +273,12 @@ class Runs:
             if reranker is None or reranker.state().status != "loading":
                 continue
             self._notes[run_id] = f"{name} is loading."
-            async with asyncio.timeout(LOAD_SECONDS):
-                while reranker.state().status == "loading":
-                    await asyncio.sleep(0.2)
+            try:
+                async with asyncio.timeout(LOAD_SECONDS):
+                    while reranker.state().status == "loading":
+                        await asyncio.sleep(0.2)
+            except TimeoutError:
+                raise BadInput(f"{name} has not loaded within {LOAD_SECONDS / 60:g} minutes.") from None
             self._notes.pop(run_id, None)
             if (state := reranker.state()).status == "failed":
                 raise BadInput(f"The reranker {name} cannot serve: {state.why}")

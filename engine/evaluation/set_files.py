@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Table, bindparam, insert, select, text
+from sqlalchemy import ARRAY, Table, Text, any_, bindparam, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.evaluation.collection import Query, Record
@@ -39,7 +40,12 @@ class _Place:
 
 
 async def import_set(
-    database: Database, sets: QuestionSets, name: str, files: Mapping[str, bytes], description: str = ""
+    database: Database,
+    sets: QuestionSets,
+    name: str,
+    files: Mapping[str, bytes],
+    check: Callable[[str], str],
+    description: str = "",
 ) -> ImportReport:
     """Take a set in, from a zip or from its files by name; all of it or, for an error, nothing.
 
@@ -47,9 +53,9 @@ async def import_set(
     characters of a passage's SHA-256; a document's title. Records that say word for word what a
     passage here says are that passage; if others are judged, all are documents of the set's own,
     to be added with `SetDocuments`. What an id stands for need not be here: it counts as not found.
-    Raises BadInput.
+    check: raises BadInput for a question that users could not ask. Raises BadInput.
     """
-    read = read_set(files)
+    read = await asyncio.to_thread(read_set, files, check)
     async with database.read() as db:
         found, own_corpus = await _places(db, read)
     async with database.write() as db:
@@ -68,7 +74,8 @@ async def import_set(
 async def export_set(database: Database, set_id: int) -> bytes:
     """The set as a zip that `import_set` reads: what came from files leaves as it came.
 
-    Judged passages go along as records, so that it can be used elsewhere too.
+    Judged passages go along as records, so that it can be used elsewhere too, and every question
+    says whether it is answerable.
     """
     async with database.read() as db:
         statement = select(set_questions).where(
@@ -92,7 +99,8 @@ async def export_set(database: Database, set_id: int) -> bytes:
             else:
                 record = judgment.file_name
             qrels.append((row.key, record, judgment.gain))
-    return write_set(
+    return await asyncio.to_thread(
+        write_set,
         list(records.values()),
         [Query(row.key, row.text, answerable=row.answerable) for row in rows],
         {row.key: row.more for row in rows},
@@ -103,10 +111,7 @@ async def export_set(database: Database, set_id: int) -> bytes:
 async def _places(db: AsyncConnection, read: SetFiles) -> tuple[dict[str, _Place], bool]:
     """Where judged ids are among the documents here, and whether the set needs its own."""
     wanted = {line.record for line in read.qrels}
-    hashes = {
-        record.id: hashlib.sha256(normalise(record.text, keep_line_breaks=True).encode()).hexdigest()
-        for record in read.records
-    }
+    hashes = await asyncio.to_thread(_hashes, read.records)
     rows = await db.execute(_BY_HASH, {"hashes": [*hashes.values()]})
     here = {content_hash: file_name for content_hash, file_name in rows}
     by_id = {record.id: record for record in read.records}
@@ -124,6 +129,14 @@ async def _places(db: AsyncConnection, read: SetFiles) -> tuple[dict[str, _Place
     return found, False
 
 
+def _hashes(records: Sequence[Record]) -> dict[str, str]:
+    """Of their texts, as passages have them."""
+    return {
+        record.id: hashlib.sha256(normalise(record.text, keep_line_breaks=True).encode()).hexdigest()
+        for record in records
+    }
+
+
 async def _by_name(db: AsyncConnection, wanted: set[str]) -> dict[str, _Place]:
     """Documents by file name, or by a title that only one of them has."""
     found: dict[str, _Place] = {}
@@ -131,7 +144,7 @@ async def _by_name(db: AsyncConnection, wanted: set[str]) -> dict[str, _Place]:
     for column in (documents.c.file_name, documents.c.title):
         rows = await db.execute(
             select(column.label("given"), documents.c.file_name, documents.c.title).where(
-                living, column.in_(wanted - found.keys())
+                living, column == any_(literal([*wanted - found.keys()], ARRAY(Text)))
             )
         )
         by_given: dict[str, list[_Place]] = {}

@@ -14,7 +14,7 @@ from engine.evaluation.model import Estimate, RiskPoint
 
 RESAMPLES = 20_000
 _SEED = 20_07
-_BATCH = 1_000  # resamples at once: 1,000 of 3,000 questions take 24 MB
+_AT_ONCE = 1_000_000  # questions of resamples drawn at once: some 20 MB
 
 
 def bootstrap_mean(values: Sequence[float]) -> Estimate:
@@ -22,16 +22,26 @@ def bootstrap_mean(values: Sequence[float]) -> Estimate:
 
     Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. Raises ValueError for none.
     """
+    return bootstrap_means(np.asarray(values, np.float64)[:, None])[0]
+
+
+def bootstrap_means(values: NDArray[np.float64]) -> list[Estimate]:
+    """The same of each column of `values` (questions, figures), all over the same resamples.
+
+    Raises ValueError for no questions.
+    """
     measured = _finite(values)
-    if not len(measured):
+    count = len(measured)
+    if not count:
         raise ValueError("There is no mean of no values.")
     draw = np.random.default_rng(_SEED)
-    count = len(measured)
-    means = np.concatenate(
-        [measured[draw.integers(0, count, (size, count), np.int32)].mean(axis=1) for size in _batches()]
-    )
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(measured.mean()), float(low), float(high))
+    means: list[NDArray[np.float64]] = []
+    for size in _batches(count):
+        drawn = draw.integers(0, count, (size, count)) + np.arange(size)[:, None] * count
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
+        means.append(times.astype(np.float64) @ measured / count)
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
+    return [Estimate(*map(float, figures)) for figures in zip(measured.mean(axis=0), low, high, strict=True)]
 
 
 def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
@@ -44,17 +54,21 @@ def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
     first, second = _finite(a), _finite(b)
     if len(first) != len(second):
         raise ValueError(f"{len(first)} and {len(second)} values are no pairs.")
-    difference = first - second
-    difference = difference[difference != 0]  # a tie is the same whichever way round
-    if not len(difference):
-        return 1.0
-    observed = abs(float(difference.sum())) - 1e-9  # sums in another order differ in the last bits
+    return paired_p_values((first - second)[:, None])[0]
+
+
+def paired_p_values(differences: NDArray[np.float64]) -> list[float]:
+    """The same of each column of `differences` (questions, pairs), all with the same swaps."""
+    differing = differences[(differences != 0).any(axis=1)]  # a tie is the same whichever way round
+    if not len(differing):
+        return [1.0] * differences.shape[1]
+    observed = np.abs(differing.sum(axis=0)) - 1e-9  # sums in another order differ in the last bits
     draw = np.random.default_rng(_SEED)
-    as_large = 0
-    for size in _batches():
-        swapped = draw.integers(0, 2, (size, len(difference)), np.int8) * np.float64(2) - 1
-        as_large += int(np.count_nonzero(np.abs(swapped @ difference) >= observed))
-    return (as_large + 1) / (RESAMPLES + 1)  # the outcome seen is one of them
+    as_large = np.zeros(differences.shape[1], np.int64)
+    for size in _batches(len(differing)):
+        swapped = draw.integers(0, 2, (size, len(differing)), np.int8) * np.float64(2) - 1
+        as_large += np.count_nonzero(np.abs(swapped @ differing) >= observed, axis=0)
+    return [(int(count) + 1) / (RESAMPLES + 1) for count in as_large]  # the outcome seen is one of them
 
 
 def risk_coverage(answerable: Sequence[bool], confidences: Sequence[float]) -> list[RiskPoint]:
@@ -78,13 +92,15 @@ def risk_coverage(answerable: Sequence[bool], confidences: Sequence[float]) -> l
     ]
 
 
-def _finite(values: Sequence[float]) -> NDArray[np.float64]:
+def _finite(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     measured = np.asarray(values, np.float64)
     if not np.isfinite(measured).all():
         raise ValueError("A value is not a finite number.")
     return measured
 
 
-def _batches() -> Iterator[int]:
-    for start in range(0, RESAMPLES, _BATCH):
-        yield min(_BATCH, RESAMPLES - start)
+def _batches(count: int) -> Iterator[int]:
+    """Sizes of batches of resamples, of so many questions each."""
+    size = max(1, _AT_ONCE // count)
+    for start in range(0, RESAMPLES, size):
+        yield min(size, RESAMPLES - start)

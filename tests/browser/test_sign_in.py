@@ -66,6 +66,15 @@ def test_in_with_a_password_through_a_reload_and_out_again(
     assert cookie["httpOnly"] and cookie["sameSite"] == "Lax"
     page.reload()
     expect(page.get_by_text("anna (operator)")).to_be_visible()
+    # A file is made outside the page's run, and still for whoever asked for it.
+    page.get_by_role("link", name="Rerankers", exact=True).click()
+    page.get_by_test_id("stButtonGroup").get_by_text("Question sets", exact=True).click()
+    page.get_by_role("button", name="Empty set").click()
+    page.get_by_label("Name").fill("Anna's")
+    page.get_by_role("button", name="Make it").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    assert download.value.suggested_filename == "Anna's.zip"
     page.get_by_role("link", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     # The cookie, put back, opens nothing any more.

@@ -13,6 +13,7 @@ from engine.documents.jobs import Upload
 from engine.engine import Engine
 from engine.errors import BadInput, NotAllowed, NotFound
 from engine.evaluation import exchange
+from engine.evaluation.judging import load_judgments
 from engine.evaluation.model import ImportReport, SetQuestion
 from tests.conftest import OpenEngine
 
@@ -170,6 +171,28 @@ async def test_what_postgresql_cannot_hold_is_left_out(engine: Engine) -> None:
     report = await imported(engine, {"queries.jsonl": queries})
     (question,) = await all_questions(engine, report.set.id)
     assert question.text == "When does it close?"
+
+
+async def test_what_cannot_be_asked_or_kept_is_told_and_costs_only_itself(engine: Engine) -> None:
+    unlike = "".join(map(str, range(2_000)))
+    queries = QUERIES + jsonl(
+        [{"id": "long", "text": "why " * 25_000}, {"id": unlike, "text": "Whose id is this?"}]
+    )
+    qrels = HEADER + f"1\tgate.md\t1\n2\t{unlike}\t1\n".encode()
+    report = await imported(engine, {"queries.jsonl": queries, "qrels.tsv": qrels})
+    assert report.set.question_count == 2
+    told = "\n".join(report.problems)
+    assert "queries.jsonl, line 3: “long” cannot be asked. The question has" in told
+    assert "queries.jsonl, line 4: its “id” has 6,890 characters" in told
+    assert "qrels.tsv, line 3: its doc-id has 6,890 characters" in told
+
+
+async def test_a_set_may_have_more_questions_than_a_statement_has_parameters(engine: Engine) -> None:
+    report = await imported(engine, questions_on_documents())
+    ids = [question.id for question in await all_questions(engine, report.set.id)]
+    async with engine.database.read() as db:
+        judged = await load_judgments(db, [*ids, *range(10**6, 10**6 + exchange.MOST_QUESTIONS)])
+    assert judged.keys() == {*ids[:4]}
 
 
 async def test_liked_answers_become_questions(engine: Engine) -> None:

@@ -6,15 +6,20 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.engine import Engine
 from engine.errors import BadInput, NotFound
 from engine.evaluation import runs as runs_module
 from engine.evaluation.model import RunSummary
-from engine.evaluation.report import holm
+from engine.evaluation.report import holm, make_report
+from engine.evaluation.significance import bootstrap_mean, paired_p_value, risk_coverage
 from engine.settings import Settings
 from tests.conftest import ROOT, OpenEngine
 from tests.rerank_server import RerankServer, Scripted
@@ -228,11 +233,72 @@ async def test_runs_over_one_set_are_compared_with_each_other(engine: Engine, se
         await engine.comparison.runs.report([one.id, three.id])
 
 
+async def test_a_report_is_of_the_questions_that_are_in_the_set_now(engine: Engine) -> None:
+    sets, runs = engine.comparison.sets, engine.comparison.runs
+    set_id = (await engine.comparison.import_set("Changing", questions_on_documents())).set.id
+    run = await finished(engine, set_id, "none", "built-in")
+    questions = {question.key: question.id for question in (await sets.questions(set_id))[0]}
+    before = await runs.report([run.id])
+    assert (await runs.report([run.id])).arms[0] is before.arms[0]  # worked out once
+    await sets.remove_question(questions["u1"])
+    report = await runs.report([run.id])
+    assert (report.questions, report.judged) == (5, 4)
+    await sets.restore_question(questions["u1"])
+    await sets.remove_question(questions["q0"])
+    report = await runs.report([run.id])
+    assert (report.questions, report.judged) == (5, 3)
+    assert len(await runs.questions((run.id, "none"), (run.id, "built-in"))) == 3
+    assert len(await runs.questions((run.id, "none"), (run.id, "built-in"), limit=1)) == 1
+    await sets.remove_question(questions["u2"])
+    await sets.remove_question(questions["u1"])
+    assert (await runs.report([run.id])).arms[0].risk == ()
+
+
+async def test_the_interval_of_a_difference_is_that_of_its_questions() -> None:
+    draw = np.random.default_rng(3)
+    ndcg = {"none": draw.random(300), "built-in": draw.random(300)}
+    rows: list[Any] = [
+        SimpleNamespace(
+            run_id=1,
+            question_id=n,
+            reranker=name,
+            answerable=n % 3 > 0,
+            ndcg=float(value),
+            mrr=1.0,
+            recall=1.0,
+            reachable=1.0,
+            confidence=float(value),
+            milliseconds=1.0,
+            cost_usd=None,
+            error="",
+        )
+        for name, values in ndcg.items()
+        for n, value in enumerate(values)
+    ]
+    summary = RunSummary(1, "", 1, "", tuple(ndcg), "done", 300, 300, datetime.now(UTC), None)
+    report = make_report([summary], rows)
+    (pair,) = report.pairs
+    expected = bootstrap_mean((ndcg["none"] - ndcg["built-in"]).tolist())
+    assert (pair.difference, pair.low, pair.high) == pytest.approx(
+        (expected.mean, expected.low, expected.high)
+    )
+    assert pair.p_value == pytest.approx(paired_p_value([*ndcg["none"]], [*ndcg["built-in"]]))
+    # Thinned to a point a thousandth, the curve tells the same of every threshold on the page.
+    exact = risk_coverage([n % 3 > 0 for n in range(300)], [*ndcg["none"]])
+    for threshold in (0.0, 0.29, 0.5, 0.725, 0.995):
+        told, wanted = (
+            [(p.coverage, p.risk) for p in points if p.threshold >= threshold][-1:]
+            for points in (report.arms[0].risk, exact)
+        )
+        assert told == wanted
+
+
 async def test_risk_falls_with_the_threshold_and_the_chosen_one_is_in_force(
     engine: Engine, set_id: int, open_test_engine: OpenEngine
 ) -> None:
     run = await finished(engine, set_id, "built-in")
-    points = await engine.comparison.runs.risk_coverage((run.id, "built-in"))
+    (arm,) = (await engine.comparison.runs.report([run.id])).arms
+    points = arm.risk
     assert points[-1].coverage == 1.0 and points[-1].risk == pytest.approx(2 / 6)
     assert points[0].risk == 0.0 and points[0].threshold > points[-1].threshold
     question = "How much is refunded for meals abroad?"
@@ -276,6 +342,8 @@ async def test_a_deleted_run_comes_back(engine: Engine, set_id: int) -> None:
     await engine.comparison.runs.restore(run.id)
     await engine.comparison.runs.rename(run.id, "Back")
     assert (await engine.comparison.runs.get(run.id)).name == "Back"
+    with pytest.raises(NotFound):
+        await engine.comparison.runs.restore(10**6)
 
 
 def test_p_values_of_several_pairs_are_corrected() -> None:

@@ -145,7 +145,7 @@ def test_the_default_is_changed_only_once_that_is_confirmed_and_goes_back(
     bridge: Bridge, open_tab: OpenTab, run: RunSummary
 ) -> None:
     tab = open_rerankers(open_tab, VIEWS[2])
-    tab.selectbox(key="default-choice").set_value("none").run()
+    next(box for box in tab.selectbox if box.label == "Default reranker").set_value("none").run()
     tab.button(key="make-default").click().run()
     tab.button(key="keep-default").click().run()
     assert bridge.call(lambda engine: engine.operations.choices.reranker()) == "built-in"
