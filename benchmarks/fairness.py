@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.tables import print_table
+from benchmarks.tables import percentiles, print_table
 from engine.access.principal import SYSTEM, Principal, acting
 from engine.documents.jobs import Upload
 from engine.engine import Engine, open_engine
@@ -45,7 +44,7 @@ async def main(folder: Path) -> None:
             beside = await asked(engine, light, LIGHT_QUESTIONS, f"{told} beside")
             over = "yes" if crowd.done() else "no"
             lost = await crowd
-        p95 = [statistics.quantiles(times, n=20)[-1] * 1000 for times in (alone, beside)]
+        p95 = [percentiles([seconds * 1000 for seconds in times])["p95"] for times in (alone, beside)]
         rows.append([told, f"{p95[0]:.0f}", f"{p95[1]:.0f}", f"{p95[1] / p95[0]:.1f}", over, str(lost)])
     print_table(
         [

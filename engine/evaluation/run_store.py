@@ -192,7 +192,7 @@ class RunStore:
             return [*(await db.execute(statement)).all()]
 
     async def state(self, run_ids: Sequence[int]) -> tuple[int, int]:
-        """What tells whether `results` are still the same, for a tenth of the work."""
+        """What changes whenever `results` do, without sending them here."""
         columns = run_results.c
         told = func.concat_ws(
             " ", columns.run_id, columns.question_id, columns.reranker, set_questions.c.answerable
