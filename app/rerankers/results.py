@@ -89,7 +89,9 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
         hide_index=True,
         key="figures",
         column_config={
-            "US$ per 1,000": st.column_config.TextColumn(help="At list price, for 1,000 questions; a dash: no price."),
+            "US$ per 1,000": st.column_config.TextColumn(
+                help="At list price, for 1,000 questions; a dash: no price."
+            ),
         }
         | {
             name: st.column_config.NumberColumn(format=form, help=help)
