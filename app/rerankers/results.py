@@ -190,7 +190,7 @@ def _draw_questions(bridge: Bridge, state: ComparisonState, report: RunReport, n
         },
         hide_index=True,
         key=f"wins-{which}",
-        height=280,
+        height=280 if len(rows) > 6 else "auto",
         on_select="rerun",
         selection_mode="single-row",
         column_config={
