@@ -39,7 +39,7 @@ from typing import Any
 import psutil
 
 from benchmarks.loading.corpus import Corpus, stock
-from benchmarks.loading.measuring import Figures, fresh, ingest, load, loaded, soak
+from benchmarks.loading.measuring import Figures, fresh, ingest, loaded, soak
 from benchmarks.loading.report import tables, write_docs
 from benchmarks.tables import ROOT
 
@@ -49,6 +49,7 @@ BROWSER = (50, 100, 200)
 ASKING = 200  # users of the soak and the variants
 WHILE_INGESTING = 50
 FILES = 100
+NEW = "every question a new one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,18 @@ async def variants(corpus: Corpus, times: Times) -> Figures:
     ways: dict[str, dict[str, Any]] = {
         "as it comes": {},
         "cache off": {"settings": no_cache},
-        "every question a new one": {"distinct": True},
+        NEW: {},
         "through pgBouncer": {"pgbouncer": True},
         "two processes": {"processes": 2},
         "two processes, through pgBouncer": {"processes": 2, "pgbouncer": True},
     }
-    return {
-        name: await load(corpus, ASKING, times.level, times.arrive, name=name, **how)
-        for name, how in ways.items()
-    }
+    figures = {}
+    for name, how in ways.items():
+        with fresh(corpus, **how) as served:
+            figures[name] = await loaded(
+                served, corpus, ASKING, times.level, times.arrive, name, distinct=name == NEW
+            )
+    return figures
 
 
 PARTS: dict[str, Callable[[Corpus, Times], Awaitable[Figures]]] = {

@@ -29,6 +29,7 @@ from engine.operations.choices import Choices
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import TokenEmbeddings
+from engine.retrieval.lexical import one_question
 from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.retriever import Retriever
 from engine.text.languages import detect_language
@@ -158,7 +159,7 @@ class Asker:
         history: tuple[Exchange, ...],
         emit: Callable[[AnswerEvent], None],
     ) -> None:
-        with self._traces.question(question, mode) as trace:
+        with self._traces.question(question, mode) as trace, one_question():
             question = self.check(question)
             if mode not in MODES:
                 raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
@@ -261,7 +262,8 @@ class Asker:
             return Quoted(confidence, draft, whole)
 
         async with self._queue.turn():
-            quoted = await self._quotes.get((retrieval.key, self._limits.top_n, progress.threshold), compute)
+            key = (retrieval.key, self._limits.top_n, progress.threshold)
+            quoted = await self._quotes.get(key, compute, new=retrieval.new)
         progress.confidence = quoted.confidence
         if quoted.draft.kind == "quotes":
             progress.answerer, progress.text = self._quoting.name, [quoted.draft.text]

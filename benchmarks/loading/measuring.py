@@ -29,22 +29,6 @@ REST_SECONDS = 5.0  # after the last user has left, before what is left behind i
 WARM_UP = 0.2  # share of the soak after which memory should no longer grow
 
 
-async def load(
-    corpus: Corpus,
-    users: int,
-    seconds: float,
-    arrive: float,
-    *,
-    name: str,
-    protocol: str = "rest",
-    distinct: bool = False,
-    **how: Any,
-) -> Figures:
-    """A fresh server with an empty cache, and users on it for so long. how: see `serving`."""
-    with fresh(corpus, **how) as served:
-        return await loaded(served, corpus, users, seconds, arrive, name, protocol, distinct=distinct)
-
-
 @contextlib.contextmanager
 def fresh(corpus: Corpus, **how: Any) -> Iterator[Served]:
     """A server with an empty cache. how: see `serving`."""
@@ -75,7 +59,7 @@ async def loaded(
 
 
 async def soak(corpus: Corpus, users: int, seconds: float, arrive: float) -> Figures:
-    """As `load` for a long time; what is still held once everybody has left."""
+    """Users for a long time; what is still held once everybody has left."""
     print(f"{users} users for {seconds / 60:.0f} minutes …", file=sys.stderr, flush=True)
     with fresh(corpus) as served:
         # Lazily made things are there before the first count: a few users who come and leave.

@@ -95,10 +95,7 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
 
         async def work() -> Response:
             opened = engine()
-            session = await opened.sessions.get(session_id)
-            stopped = None
-            if session.turn_count:
-                stopped = await opened.sessions.stopped_turn(session_id, body.question)
+            stopped = await opened.sessions.stopped_turn(session_id, body.question)
             events = opened.stream(
                 body.question,
                 session_id=session_id,

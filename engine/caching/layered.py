@@ -77,22 +77,27 @@ class LayeredCache(Generic[Value]):
         self._running: dict[str, asyncio.Task[tuple[Value, str]]] = {}
         self._pending: set[asyncio.Task[None]] = set()
 
-    async def get(self, key: Key, compute: Callable[[], Awaitable[Value]]) -> Value:
-        """The value of `key`, cached or else computed. Errors of `compute` are not cached."""
+    async def get(self, key: Key, compute: Callable[[], Awaitable[Value]], *, new: bool = False) -> Value:
+        """The value of `key`, cached or else computed. Errors of `compute` are not cached.
+
+        new: whether no lower layer can have it yet; none is then asked.
+        """
         with span(f"cache: {self.name}") as traced:
-            value, layer = await self._get(self.digest(key), compute)
+            value, layer = await self._get(self.digest(key), compute, new)
             traced.set(layer=layer)
         note_cache(self.name, layer)
         return value
 
-    async def _get(self, digest: str, compute: Callable[[], Awaitable[Value]]) -> tuple[Value, str]:
+    async def _get(
+        self, digest: str, compute: Callable[[], Awaitable[Value]], new: bool
+    ) -> tuple[Value, str]:
         """The value, and the layer that had it."""
         held = self.memory.get(digest)
         if held is not None:
             return held, self.memory.name
         running = self._running.get(digest)
         if running is None:
-            running = asyncio.ensure_future(self._fill(digest, compute))
+            running = asyncio.ensure_future(self._fill(digest, compute, new))
             self._running[digest] = running
             running.add_done_callback(lambda _: self._running.pop(digest, None))
             # A caller that gives up must not take the computation from the others.
@@ -121,11 +126,13 @@ class LayeredCache(Generic[Value]):
         for task in [*self._pending, *self._running.values()]:
             task.cancel()
 
-    async def _fill(self, digest: str, compute: Callable[[], Awaitable[Value]]) -> tuple[Value, str]:
-        if (found := await self._look(digest)) is not None:
+    async def _fill(
+        self, digest: str, compute: Callable[[], Awaitable[Value]], new: bool
+    ) -> tuple[Value, str]:
+        if not new and (found := await self._look(digest)) is not None:
             return found
         token = None
-        if self._shared is not None:
+        if self._shared is not None and not new:
             try:
                 token = await self._shared.lock(digest)
                 if token is None and (value := await self._await_other(digest)) is not None:

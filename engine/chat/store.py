@@ -160,17 +160,21 @@ class SessionStore:
 
     async def stopped_turn(self, session_id: UUID, question: str) -> int | None:
         """The last turn, if it is this question and was stopped: asked again, it is replaced."""
-        statement = (
+        last = (
             select(turns.c.id, turns.c.question, turns.c.answer["complete"].astext.label("complete"))
-            .join(sessions, sessions.c.id == turns.c.session_id)
-            .where(self._living(session_id))
+            .where(turns.c.session_id == sessions.c.id)
             .order_by(turns.c.position.desc())
             .limit(1)
+            .lateral("last")
         )
+        statement = select(*last.c).select_from(sessions.outerjoin(last, true()))
         async with self._database.read() as db:
-            row = (await db.execute(statement)).first()
-        stopped = row is not None and row.complete == "false" and row.question == normalise_question(question)
-        return row.id if row is not None and stopped else None
+            row = (await db.execute(statement.where(self._living(session_id)))).first()
+        if row is None:
+            raise _no_session()
+        turn_id: int | None = row.id
+        stopped = row.complete == "false" and row.question == normalise_question(question)
+        return turn_id if stopped else None
 
     async def share(self, session_id: UUID) -> str:
         """A new link's token: whoever has it, and may come in, reads the session. An older link ends."""
@@ -260,7 +264,7 @@ class SessionStore:
             last = select(func.coalesce(func.max(turns.c.position), -1)).where(
                 turns.c.session_id == session_id
             )
-            added = await db.execute(
+            added = (
                 insert(turns)
                 .values(
                     session_id=session_id,
@@ -272,19 +276,22 @@ class SessionStore:
                     filter=_FILTER.dump_python(filter, mode="json"),
                 )
                 .returning(turns.c.id, turns.c.position, turns.c.created_at)
+                .cte("added")
             )
-            turn = Turn(
-                session_id=session_id, answer=answer, mode=mode, filter=filter, **added.one()._mapping
-            )
-            changed = await db.execute(
+            changed = (
                 update(sessions)
                 .where(sessions.c.id == session_id)
                 .values(
                     updated_at=func.now(), title=row.title or _title(answer.question), version=_NEXT_VERSION
                 )
                 .returning(sessions.c.version)
+                .cte("changed")
             )
-            version = changed.scalar_one()
+            both = select(*added.c, changed.c.version).select_from(added.join(changed, true()))
+            made = (await db.execute(both)).one()
+            placed = {"id": made.id, "position": made.position, "created_at": made.created_at}
+            turn = Turn(session_id=session_id, answer=answer, mode=mode, filter=filter, **placed)
+            version = made.version
         if replaces is None or turn.position == 0:
             await self.hot.append(session_id, row.version, version, turn)
         else:

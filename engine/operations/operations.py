@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import insert, select
 
@@ -28,6 +29,7 @@ CLEAR_CACHE = "clear cache layer"
 DRAIN, SERVE, RELOAD, CHOOSE = "drain", "serve again", "reload", "choose"
 
 Reload = Callable[[], Awaitable[None]]
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class OperatorAction:
 
 
 class Operations:
-    """An operator's. Every method that does something records it."""
+    """An operator's. Every method that does something records it, and does both to the end, even where
+    whoever waits for it leaves first."""
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Operations:
         self._drain = drain
         self.choices = choices
         self._models = models
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def clear_cache(self, layers: Sequence[str] = LAYERS, via: Via = "program") -> list[OperatorAction]:
         """Empty cache layers by name, each an action of its own. Raises BadInput for a wrong name.
@@ -68,6 +72,9 @@ class Operations:
         found either, since the corpus counts as changed.
         """
         self._access.require("operate")
+        return await self._to_the_end(self._clear_cache(layers, via))
+
+    async def _clear_cache(self, layers: Sequence[str], via: Via) -> list[OperatorAction]:
         held = {layer.name: layer for layer in await self._caches.report()}
         done = await self._caches.clear(layers)
         outcomes = {name: _outcome(held.get(name), done.get(name)) for name in dict.fromkeys(layers)}
@@ -88,13 +95,15 @@ class Operations:
         self._access.require("operate")
         self._drain.begin()
         outcome = "It takes nothing new, and finishes what it has."
-        return await self._record(OperatorAction(DRAIN, process_name(), True, outcome, via))
+        action = OperatorAction(DRAIN, process_name(), True, outcome, via)
+        return await self._to_the_end(self._record(action))
 
     async def serve(self, via: Via = "program") -> OperatorAction:
         """Take new questions and files again."""
         self._access.require("operate")
         self._drain.end()
-        return await self._record(OperatorAction(SERVE, process_name(), True, "It takes all again.", via))
+        action = OperatorAction(SERVE, process_name(), True, "It takes all again.", via)
+        return await self._to_the_end(self._record(action))
 
     async def choose(self, name: ChoiceName, value: str | None, via: Via = "program") -> OperatorAction:
         """Put something in the place of a setting; None puts the setting back.
@@ -102,6 +111,9 @@ class Operations:
         Raises BadInput, DatabaseUnavailable, NotAllowed.
         """
         self._access.require("operate")
+        return await self._to_the_end(self._choose(name, value, via))
+
+    async def _choose(self, name: ChoiceName, value: str | None, via: Via) -> OperatorAction:
         before = (await self.choices.chosen()).get(name)
         await self.choices.choose(name, value)
         outcome = f"{value}, in every process." if value is not None else "As the setting says."
@@ -119,9 +131,12 @@ class Operations:
         models = self._models()
         if name not in models:
             raise BadInput(f"There is no model “{name}”.", hint=f"Choose one of: {', '.join(models)}.")
+        return await self._to_the_end(self._reload(name, models[name], via))
+
+    async def _reload(self, name: str, reload: Reload, via: Via) -> OperatorAction:
         began = time.perf_counter()
         try:
-            await models[name]()
+            await reload()
             done, outcome = True, f"Loaded anew in {time.perf_counter() - began:.1f} s."
         except Unavailable as error:
             log.warning("Reloading %s failed", name, exc_info=error)
@@ -140,6 +155,12 @@ class Operations:
         )
         async with self._database.read() as db:
             return [OperatorAction(*row) for row in await db.execute(statement)]
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, Done]) -> Done:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
 
     async def _record(self, action: OperatorAction) -> OperatorAction:
         log.info("%s %s, by the %s: %s", action.action, action.subject, action.via, action.outcome)

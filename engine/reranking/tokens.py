@@ -21,7 +21,7 @@ from engine.reranking.late_interaction import (
     token_weights,
 )
 from engine.retrieval.embedders.base import Embedder, TokenEmbeddings
-from engine.retrieval.lexical import rarity
+from engine.retrieval.lexical import met_rarity, rarity
 from engine.retrieval.scope import resolve_scope
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
@@ -88,9 +88,10 @@ class PassageTokens:
         Raises DatabaseUnavailable.
         """
         asked = analyse_question(question)
-        async with self._database.read() as db:
-            scope = await resolve_scope(db, DocumentFilter(), self._access)
-            rare = await rarity(db, asked, scope)
+        if (rare := met_rarity(asked)) is None:
+            async with self._database.read() as db:
+                scope = await resolve_scope(db, DocumentFilter(), self._access)
+                rare = await rarity(db, asked, scope)
         return token_weights(question, tokens.spans, rare)
 
     async def load(self, passages: Sequence[Passage]) -> list[TokenEmbeddings]:

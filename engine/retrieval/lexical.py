@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -29,6 +31,10 @@ COMPLETED = 500
 COPIED_AT_ONCE = 1000  # postings; some milliseconds of the event loop
 
 _SMALLINT = 32_767
+
+# Inverse document frequencies that the question being asked has met: the search reads them, the
+# reranker and the answer weigh the question's tokens by them.
+_met: ContextVar[dict[QuestionTerms, dict[str, float]] | None] = ContextVar("rarity", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,31 +119,57 @@ async def remove_postings(db: AsyncConnection, document_id: int) -> int:
     return int(removed.scalar_one())
 
 
+@contextmanager
+def one_question() -> Iterator[None]:
+    """Within it, what `weigh` finds out is known to `met_rarity`; within another, it is the outer one's."""
+    if _met.get() is not None:
+        yield
+        return
+    token = _met.set({})
+    try:
+        yield
+    finally:
+        _met.reset(token)
+
+
+def met_rarity(question: QuestionTerms) -> dict[str, float] | None:
+    """As `rarity`, where this question's search has read it already."""
+    met = _met.get()
+    return None if met is None else met.get(question)
+
+
 async def rarity(db: AsyncConnection, question: QuestionTerms, scope: Scope) -> dict[str, float]:
     """Inverse document frequency, among the scope's passages, of each of the question's terms."""
-    found = await _look_up(db, question, scope)
+    return _rarity(await _look_up(db, question, scope), question, scope)
+
+
+def _rarity(
+    found: Mapping[str, Sequence[tuple[int, int]]], question: QuestionTerms, scope: Scope
+) -> dict[str, float]:
     passages = scope.passages
-    return {
+    rare = {
         term: _idf(min(passages, sum(count for _, count in found.get(term, ()))), passages)
         for term in question.terms
     }
+    if (met := _met.get()) is not None:
+        met[question] = rare
+    return rare
 
 
 async def weigh(db: AsyncConnection, question: QuestionTerms, scope: Scope) -> WeightedTerms:
     """Look the question's terms up and weigh them by how rare they are among the scope's passages."""
     found = await _look_up(db, question, scope)
-    passages = scope.passages
+    rare = _rarity(found, question, scope)
     ids: list[int] = []
     groups: list[int] = []
     idf: list[float] = []
     frequency: list[int] = []
-    for group, variants in enumerate(found.values()):
-        in_passages = min(passages, sum(count for _, count in variants))
-        weight = _idf(in_passages, passages)
+    for group, (term, variants) in enumerate(found.items()):
+        in_passages = min(scope.passages, sum(count for _, count in variants))
         for term_id, _ in variants:
             ids.append(term_id)
             groups.append(group)
-            idf.append(weight)
+            idf.append(rare[term])
             frequency.append(in_passages)
     return WeightedTerms(tuple(ids), tuple(groups), tuple(idf), tuple(frequency))
 

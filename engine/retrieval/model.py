@@ -35,6 +35,7 @@ class Retrieval:
     asked_as: the earlier, nearly equal question that this was found for; usually empty.
     reranker: name of the one that gave the order, ``none`` without.
     key: stands for the question, its scope, the corpus as it is and all settings behind them.
+    new: it was found for this very question, so that nothing that follows from it is cached yet.
     """
 
     candidates: tuple[Candidate, ...]
@@ -43,3 +44,4 @@ class Retrieval:
     key: str = ""
     asked_as: str = ""
     reranker: str = "none"
+    new: bool = False

@@ -117,10 +117,15 @@ class Retriever:
         if earlier is not None:
             phrasings = (earlier,)
         key = ([phrasing.casefold() for phrasing in phrasings], *behind)
-        retrieval = await self._results.get(
-            key, lambda: self._retrieve(phrasings, scope, reranker, k, search, entering)
-        )
-        return replace(retrieval, key=self._results.digest(key), asked_as=earlier or "")
+        found: list[Retrieval] = []
+
+        async def find() -> Retrieval:
+            found.append(await self._retrieve(phrasings, scope, reranker, k, search, entering))
+            return found[0]
+
+        with lexical.one_question():
+            retrieval = await self._results.get(key, find)
+        return replace(retrieval, key=self._results.digest(key), asked_as=earlier or "", new=bool(found))
 
     async def _nearly_asked(self, question: str, behind: Sequence[object]) -> str | None:
         """An earlier question, asked in the same circumstances, that can stand for this one."""

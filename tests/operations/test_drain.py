@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import httpx2 as httpx
 import pytest
@@ -62,6 +63,29 @@ async def refused(client: httpx.AsyncClient, engine: Engine) -> None:
         assert int(sent.headers["retry-after"]) > 0
     with pytest.raises(Draining):
         await engine.ask(QUESTION)
+
+
+async def test_what_is_done_is_recorded_though_the_page_leaves_first(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine() as engine:
+        operations = engine.operations
+        name = next(model for model in operations.models if model.startswith("embedder"))
+        for number, act in enumerate(
+            (operations.drain, operations.serve, partial(operations.reload_model, name))
+        ):
+            acting = asyncio.create_task(act("operations page"))
+            await asyncio.sleep(0)  # it has begun
+            acting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await acting
+            async with asyncio.timeout(60):
+                while len(done := await operations.recent()) <= number:
+                    await asyncio.sleep(0.02)
+        assert [(action.action, action.done) for action in done] == [
+            ("reload", True),
+            ("serve again", True),
+            ("drain", True),
+        ]
+        assert engine.drain.since is None
 
 
 async def test_a_model_is_loaded_anew_under_questions_and_an_unknown_one_refused(
