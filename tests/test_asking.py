@@ -56,6 +56,16 @@ async def writing(open_test_engine: OpenEngine, server: OpenAIServer) -> AsyncIt
         yield engine
 
 
+async def test_a_new_question_goes_to_the_database_no_more_often_than_it_must(quoting: Engine) -> None:
+    await quoting.ask("Within how many days are receipts for trains handed in?")
+    (trace,) = quoting.traces.recent(1)
+    reads = [span for span in trace.spans if span.name == "database: read"]
+    # The scope, two look-ups in the lasting cache, the search, the passages' token vectors; now and
+    # then what operators chose.
+    assert 4 <= len(reads) <= 6
+    assert trace.cache["answer"] == "miss"
+
+
 async def test_without_a_language_model_the_answer_is_quotes(quoting: Engine) -> None:
     answer = await quoting.ask("How much is refunded for meals abroad?")
     assert answer.kind == "quotes"

@@ -163,6 +163,25 @@ async def test_without_redis_everything_still_works(
     assert never.runs == 0
 
 
+async def test_what_can_be_nowhere_yet_is_looked_for_nowhere(lasting: PostgresLayer) -> None:
+    cache, never = process(lasting), Computation("never")
+    assert await cache.get(["key"], Computation(), new=True) == "computed"
+    assert lasting.counts.misses == 0
+    assert await cache.get(["key"], never, new=True) == "computed"
+    await cache.drain()
+    assert await process(lasting).get(["key"], never) == "computed"
+    assert never.runs == 0
+
+
+async def test_what_is_set_at_once_is_written_at_once(database: Database, lasting: PostgresLayer) -> None:
+    before = database.pool_status().acquired_total
+    await asyncio.gather(*(lasting.set(f"key {n}", bytes([n]), 60) for n in range(20)))
+    await lasting.set("key 3", b"another", 60)
+    assert database.pool_status().acquired_total == before + 2
+    assert lasting.counts.writes == 21
+    assert [await lasting.get(f"key {n}") for n in (2, 3, 4)] == [b"\x02", b"another", b"\x04"]
+
+
 async def test_bytes_that_cannot_be_read_are_computed_anew(lasting: PostgresLayer) -> None:
     cache = process(lasting)
     await lasting.set(cache.digest(["key"]), b"\xff\xfe", 60)
