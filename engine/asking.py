@@ -20,7 +20,7 @@ from engine.answering.phrasings import Phrasings, phrase
 from engine.answering.progress import AskingLimits, Progress
 from engine.answering.prompts import no_answer
 from engine.caching.layered import LayeredCache
-from engine.chat.store import SessionStore
+from engine.chat.store import Also, SessionStore
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, DossierError, LanguageModelUnavailable, Unavailable
 from engine.observability.trace import Trace, span, stage
@@ -123,6 +123,7 @@ class Asker:
         replaces: int | None,
         asks_again: int | None,
         history: Sequence[Exchange] = (),
+        also: Also | None = None,
     ) -> AsyncIterator[AnswerEvent]:
         """Events in order; the last is Answered. Closing the iterator stops the work.
 
@@ -134,7 +135,7 @@ class Asker:
         emit = events.put_nowait
         work = asyncio.create_task(
             self._answer(
-                question, session_id, filter, mode, reranker, replaces, asks_again, tuple(history), emit
+                question, session_id, filter, mode, reranker, replaces, asks_again, tuple(history), emit, also
             )
         )
         work.add_done_callback(lambda _: events.put_nowait(None))
@@ -158,6 +159,7 @@ class Asker:
         asks_again: int | None,
         history: tuple[Exchange, ...],
         emit: Callable[[AnswerEvent], None],
+        also: Also | None,
     ) -> None:
         with self._traces.question(question, mode) as trace, one_question():
             question = self.check(question)
@@ -183,7 +185,7 @@ class Asker:
             if session_id is not None:
                 with span("keeping the turn"):
                     turn_id = await self._sessions.add_turn(
-                        session_id, answer, mode=mode, filter=filter, replaces=replaces
+                        session_id, answer, mode=mode, filter=filter, replaces=replaces, also=also
                     )
             await self._audited(answer, session_id)
             emit(Answered(answer, turn_id))

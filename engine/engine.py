@@ -19,7 +19,7 @@ from engine.asking import Asker
 from engine.caching.caches import Caches, LayerReport
 from engine.chat.model import Turn
 from engine.chat.sources import ChangedSource, changed_sources
-from engine.chat.store import SessionStore
+from engine.chat.store import Also, SessionStore
 from engine.doctor import Check, Parts, diagnose
 from engine.documents.index import DocumentIndex
 from engine.documents.ingestion import Ingestion
@@ -151,12 +151,14 @@ class Engine:
         replaces: int | None = None,
         asks_again: int | None = None,
         history: Sequence[Exchange] = (),
+        also: Also | None = None,
     ) -> AsyncIterator[AnswerEvent]:
         """Ask, and follow the answer as it is written; the last event is Answered.
 
         replaces: id of the session's turn that this question takes the place of.
         asks_again: id of the session's turn whose question this is; the new one knows it.
         history: what was said before, oldest first, where no session holds it.
+        also: told the new turn's id in the transaction that keeps it.
         Closing the iterator stops the work; with a session, what was written is kept.
         Raises BadInput, NotFound (the session), DatabaseUnavailable; Draining.
         """
@@ -170,6 +172,7 @@ class Engine:
             replaces=replaces,
             asks_again=asks_again,
             history=history,
+            also=also,
         )
 
     async def ask(
@@ -261,6 +264,12 @@ class Engine:
         """Rerankers side by side, over question sets and on real questions. Raises NotAllowed."""
         self.access.require("operate")
         return self._comparison
+
+    async def documents_behind(self) -> list[int]:
+        """Documents that the indexes do not hold as they are now: of another embedder, or renamed."""
+        async with self.database.read() as db:
+            missing = await self.vectors.documents_missing(db)
+        return sorted({*missing, *await self._index.renamed()})
 
     async def cache_report(self) -> list[LayerReport]:
         """What each cache layer counted and holds. Raises NotAllowed."""

@@ -32,13 +32,11 @@ async def keeping_house(engine: Engine) -> AsyncIterator[None]:
 
 
 async def _keep_house(engine: Engine) -> None:
-    """Embed what another embedder left behind; purge what was deleted long enough ago."""
+    """Index what another embedder or a dead process left behind; purge what was deleted long enough ago."""
     with contextlib.suppress(DossierError):
-        async with engine.database.read() as db:
-            missing = await engine.vectors.documents_missing(db)
-        if missing:
-            log.info("%d documents are embedded anew; until then words alone find them.", len(missing))
-            await engine.ingestion.reindex(missing)
+        if behind := await engine.documents_behind():
+            log.info("%d documents are indexed anew; until then words alone may find them.", len(behind))
+            await engine.ingestion.reindex(behind)
     while True:
         try:
             await engine.purge()

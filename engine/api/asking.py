@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.answering.model import Answered, AnswerEvent
-from engine.api.idempotency import Idempotency, IdempotencyKey
+from engine.api.idempotency import Claim, Idempotency, IdempotencyKey
 from engine.api.responses import as_json
 from engine.api.shapes import (
     AnswerShape,
@@ -27,6 +27,7 @@ from engine.api.shapes import (
     RerankerName,
     answer_shape,
     found_passage,
+    turn_shape,
 )
 from engine.documents.model import Passage
 from engine.engine import Engine
@@ -97,8 +98,10 @@ def asking_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> API
     async def ask(request: Request, body: AskBody, idempotency_key: IdempotencyKey = None) -> Response:
         """The answer cites its sources; what the documents do not hold is said to be so."""
 
-        async def work() -> Response:
+        async def work(claim: Claim | None) -> Response:
             opened = engine()
+            if claim is not None and claim.made is not None:
+                return as_json(turn_shape(await opened.sessions.turn(int(claim.made))).answer)
             if body.session_id is not None:
                 await opened.sessions.get(body.session_id)
             answered = await whole(
@@ -108,12 +111,11 @@ def asking_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> API
                     filter=body.filter.value(),
                     mode=body.mode,
                     reranker=body.reranker,
+                    also=claim and claim.note,
                 )
             )
             return as_json(answer_shape(answered.answer, body.mode, body.session_id, answered.turn_id))
 
-        if idempotency_key is None:
-            return await work()
         return await idempotency.once(request, idempotency_key, body.model_dump_json(), work)
 
     @router.post("/search", response_model=Found, summary="The passages that come closest")

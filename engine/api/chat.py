@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.answering.model import Answered, AnswerEvent, AnswerText, Mode, Stage
 from engine.api.asking import whole
-from engine.api.idempotency import Idempotency, IdempotencyKey
+from engine.api.idempotency import Claim, Idempotency, IdempotencyKey
 from engine.api.responses import EventStream, as_json, event
-from engine.api.shapes import AnswerShape, Body, MessageBody, Text, TurnShape, answer_shape, turn_shape
-from engine.chat.model import Session
+from engine.api.shapes import AnswerShape, Body, Id, MessageBody, Text, TurnShape, answer_shape, turn_shape
+from engine.chat.model import Session, Vote
 from engine.engine import Engine
+from engine.errors import NotFound
 
 EVENTS = {
     "description": "The whole answer; with `Accept: text/event-stream` its making, in this order: "
@@ -28,11 +29,20 @@ EVENTS = {
 }
 Accept = Annotated[str, Header(description="`text/event-stream` streams.", include_in_schema=False)]
 
+TurnId = Annotated[Id, Path()]
+
 
 class SessionBody(Body):
     """title: empty takes the first question."""
 
     title: Text = ""
+
+
+class VoteBody(Body):
+    """vote: null takes it back."""
+
+    vote: Vote | None
+    reason: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +68,12 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
 
     @router.post("", response_model=Session, status_code=201, summary="Begin a session")
     async def create(request: Request, body: SessionBody, idempotency_key: IdempotencyKey = None) -> Response:
-        async def work() -> Response:
-            session = await engine().sessions.create(body.title)
+        async def work(claim: Claim | None) -> Response:
+            sessions = engine().sessions
+            if claim is not None and claim.made is not None:
+                session = await sessions.get(UUID(claim.made))
+            else:
+                session = await sessions.create(body.title, also=claim and claim.note)
             return as_json(session, 201, {"Location": f"/api/chat/sessions/{session.id}"})
 
         return await idempotency.once(request, idempotency_key, body.model_dump_json(), work)
@@ -93,8 +107,11 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
         """A question that was stopped, and is asked again, takes the place of its stopped turn."""
         streaming = "text/event-stream" in accept
 
-        async def work() -> Response:
+        async def work(claim: Claim | None) -> Response:
             opened = engine()
+            if claim is not None and claim.made is not None:
+                answer = turn_shape(await opened.sessions.turn(int(claim.made))).answer
+                return EventStream(_kept(answer)) if streaming else as_json(answer)
             stopped = await opened.sessions.stopped_turn(session_id, body.question)
             events = opened.stream(
                 body.question,
@@ -103,6 +120,7 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
                 mode=body.mode,
                 reranker=body.reranker,
                 replaces=stopped,
+                also=claim and claim.note,
             )
             if streaming:
                 return EventStream(_told(events, body.mode, session_id))
@@ -126,6 +144,16 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
         first = turns[0].position if turns else 0
         return as_json(History(session, tuple(map(turn_shape, turns)), first or None))
 
+    @router.put(
+        "/{session_id}/turns/{turn_id}/vote", status_code=204, summary="Say whether an answer was good"
+    )
+    async def vote(session_id: UUID, turn_id: TurnId, body: VoteBody) -> Response:
+        sessions = engine().sessions
+        if (await sessions.turn(turn_id)).session_id != session_id:
+            raise NotFound("There is no such answer in this session.")
+        await sessions.vote(turn_id, body.vote, body.reason)
+        return Response(status_code=204)
+
     @router.delete(
         "/{session_id}", status_code=204, summary="Delete a session; it can be restored for a while"
     )
@@ -140,6 +168,11 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
         return as_json(await sessions.get(session_id))
 
     return router
+
+
+async def _kept(answer: AnswerShape) -> AsyncGenerator[bytes]:
+    """The end of a stream that was made before."""
+    yield event("answer", answer)
 
 
 async def _told(events: AsyncIterator[AnswerEvent], mode: Mode, session_id: UUID) -> AsyncGenerator[bytes]:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.api import cursors
-from engine.api.idempotency import Idempotency, IdempotencyKey
+from engine.api.idempotency import Claim, Idempotency, IdempotencyKey
 from engine.api.responses import as_json
 from engine.api.shapes import Body, Id, Text, Word
 from engine.api.uploads import fingerprint, keep
@@ -129,7 +129,7 @@ def document_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> A
     async def upload(request: Request, files: Files, idempotency_key: IdempotencyKey = None) -> Response:
         """Returns a job at once; follow it at its Location. All files together up to MAX_UPLOAD_BYTES."""
 
-        async def work() -> Response:
+        async def work(_: Claim | None) -> Response:
             opened = engine()
             async with keep(files) as kept:
                 job = await opened.ingestion.submit(kept.uploads)

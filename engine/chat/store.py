@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,6 +27,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.audit import note
 from engine.access.principal import OPEN, Access
@@ -52,6 +54,10 @@ _NEXT_VERSION = func.greatest(
 )
 
 
+# Told what was made, inside the transaction that makes it.
+Also = Callable[[AsyncConnection, str], Awaitable[None]]
+
+
 class SessionStore:
     """Every method raises NotFound for a session or turn that is not there, or is another's.
 
@@ -65,15 +71,18 @@ class SessionStore:
         self._access = access
         self.hot = hot or NoHotCopy()
 
-    async def create(self, title: str = "") -> Session:
-        """A new, empty session. Without a title, its first question becomes it."""
+    async def create(self, title: str = "", *, also: Also | None = None) -> Session:
+        """A new, empty session. Without a title, its first question becomes it. also: see `add_turn`."""
         async with self._database.write() as db:
             row = await db.execute(
                 insert(sessions)
                 .values(id=uuid4(), title=_title(title), owner=self._access.require("read").id)
                 .returning(*sessions.c, literal(0).label("turn_count"))
             )
-            return _session(row.one())
+            session = _session(row.one())
+            if also is not None:
+                await also(db, str(session.id))
+            return session
 
     async def get(self, session_id: UUID) -> Session:
         """One session."""
@@ -239,8 +248,12 @@ class SessionStore:
         mode: Mode,
         filter: DocumentFilter,
         replaces: int | None = None,
+        also: Also | None = None,
     ) -> int:
-        """Append a turn, or put it in the place of turn `replaces` and all after it."""
+        """Append a turn, or put it in the place of turn `replaces` and all after it.
+
+        also: told the turn's id in the same transaction; what it writes lasts if and only if the turn does.
+        """
         async with self._database.write() as db:
             # The session's row is the queue: two tabs that write at once get an order.
             row = (
@@ -292,11 +305,27 @@ class SessionStore:
             placed = {"id": made.id, "position": made.position, "created_at": made.created_at}
             turn = Turn(session_id=session_id, answer=answer, mode=mode, filter=filter, **placed)
             version = made.version
+            if also is not None:
+                await also(db, str(turn.id))
         if replaces is None or turn.position == 0:
             await self.hot.append(session_id, row.version, version, turn)
         else:
             self.hot.drop(session_id, row.version)
         return turn.id
+
+    async def turn(self, turn_id: int) -> Turn:
+        """One turn of a session of one's own."""
+        statement = (
+            select(turns)
+            .join(sessions, sessions.c.id == turns.c.session_id)
+            .where(turns.c.id == turn_id, sessions.c.deleted_at.is_(None), self._own())
+        )
+        async with self._database.read() as db:
+            row = (await db.execute(statement)).first()
+        if row is None:
+            raise _no_turn()
+        (found,) = await without_hidden(self._database, self._access, [_turn(row)])
+        return found
 
     async def vote(self, turn_id: int, vote: Vote | None, reason: str = "") -> None:
         """Keep the reader's verdict on a turn; None takes it back."""
@@ -316,7 +345,7 @@ class SessionStore:
                 .values(vote=vote, reason=normalise(reason)[:1000] if vote else "")
             )
             if session is None or not changed.rowcount:
-                raise NotFound("This answer is no longer there.", hint="Load the session again.")
+                raise _no_turn()
             await db.execute(
                 update(sessions).where(sessions.c.id == session.id).values(version=_NEXT_VERSION)
             )
@@ -345,6 +374,10 @@ class SessionStore:
 
     def _living(self, session_id: UUID) -> ColumnElement[bool]:
         return and_(sessions.c.id == session_id, sessions.c.deleted_at.is_(None), self._own())
+
+
+def _no_turn() -> NotFound:
+    return NotFound("This answer is no longer there.", hint="Load the session again.")
 
 
 def _no_session() -> NotFound:

@@ -53,6 +53,7 @@ class PreparedDocument:
     passages: Sequence[IndexedPassage]
     outline: Sequence[OutlineEntry] = ()
     collection_id: int = DEFAULT
+    indexed_title: str = ""  # where a person has given it another than the metadata's
 
 
 class DocumentIndex:
@@ -81,6 +82,14 @@ class DocumentIndex:
         )
         async with self._database.read() as db:
             return (await db.execute(statement)).scalars().first()
+
+    async def renamed(self) -> list[int]:
+        """Documents whose new title has not come into the indexes: the process that was at it has died."""
+        statement = select(documents.c.id).where(
+            documents.c.deleted_at.is_(None), documents.c.title != documents.c.indexed_title
+        )
+        async with self._database.read() as db:
+            return list((await db.execute(statement)).scalars())
 
     async def edited_title(self, file_name: str, collection_id: int) -> str | None:
         """The title that a person gave to the document of that file name, if any did."""
@@ -273,6 +282,7 @@ def _described(prepared: PreparedDocument) -> dict[str, object]:
         "size_bytes": len(prepared.content),
         "page_count": prepared.page_count,
         "passage_count": len(prepared.passages),
+        "indexed_title": prepared.indexed_title or prepared.metadata.title,
     }
 
 

@@ -237,6 +237,7 @@ class Ingestion:
                 page_count=parsed.page_count,
                 metadata=metadata,
                 passages=passages,
+                indexed_title=title,
                 outline=outline,
                 collection_id=collection_id,
             ),

@@ -48,6 +48,8 @@ documents = Table(
     Column("page_count", Integer),
     Column("passage_count", Integer, nullable=False),
     Column("title", Text, nullable=False),
+    # the title that passages were indexed under; not known of documents from before it was noted
+    Column("indexed_title", Text),
     Column("language", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("published_on", Date),
@@ -175,6 +177,7 @@ idempotency_keys = Table(
     Column("claim", UUID(as_uuid=True), nullable=False),
     Column("claimed_until", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("made", Text),  # what the request has made, noted in the same transaction
     Column("status", SmallInteger),
     Column("headers", JSONB),
     Column("body", LargeBinary),

@@ -52,6 +52,21 @@ async def test_a_session_keeps_what_was_asked_in_it(client: httpx.AsyncClient) -
     assert (await client.post(f"{session}/restore")).json()["turn_count"] == 1
 
 
+async def test_votes_are_kept_with_the_turn(client: httpx.AsyncClient) -> None:
+    session, other = await begin(client), await begin(client)
+    turn_id = (await client.post(f"{session}/messages", json={"question": QUESTION})).json()["turn_id"]
+
+    async def votes() -> list[str | None]:
+        return [turn["vote"] for turn in (await client.get(f"{session}/history")).json()["turns"]]
+
+    for vote in ("up", "down", None):
+        sent = await client.put(f"{session}/turns/{turn_id}/vote", json={"vote": vote, "reason": "Đúng"})
+        assert sent.status_code == 204
+        assert await votes() == [vote]
+    for address in (f"{other}/turns/{turn_id}/vote", f"{session}/turns/1000000/vote"):
+        assert (await client.put(address, json={"vote": "up"})).status_code == 404
+
+
 async def test_history_and_sessions_come_in_pages(client: httpx.AsyncClient) -> None:
     session = await begin(client)
     for n in range(5):

@@ -22,6 +22,7 @@ ROUTES = {
     "/api/chat/sessions/{session_id}/restore": {"post"},
     "/api/chat/sessions/{session_id}/messages": {"post"},
     "/api/chat/sessions/{session_id}/history": {"get"},
+    "/api/chat/sessions/{session_id}/turns/{turn_id}/vote": {"put"},
     "/api/ask": {"post"},
     "/api/search": {"post"},
     "/api/rerank": {"post"},

@@ -9,13 +9,14 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from engine.api import idempotency
 from engine.engine import Engine, open_engine
 from engine.settings import Settings
 from engine.storage.tables import idempotency_keys
 from tests.openai_server import OpenAIServer, Reply
 
 from .conftest import QUESTION, serving
-from .test_chat import begin
+from .test_chat import begin, events
 from .test_refusals import problem
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +118,7 @@ async def test_a_claim_of_a_process_that_died_is_taken_over_and_old_keys_are_rem
         async with quoting.database.write() as db:
             await db.execute(update(idempotency_keys).values(**values))
 
-    await change(status=None, body=None)
+    await change(status=None, body=None, made=None)  # it had made nothing yet
     problem(await client.post("/api/chat/sessions", json={}, headers=headers), 409, "under-way")
     await change(claimed_until=func.now())
     second = (await client.post("/api/chat/sessions", json={}, headers=headers)).json()["id"]
@@ -128,6 +129,62 @@ async def test_a_claim_of_a_process_that_died_is_taken_over_and_old_keys_are_rem
         await fresh.post("/api/chat/sessions", json={}, headers={"Idempotency-Key": "new"})
     async with quoting.database.read() as db:
         assert (await db.execute(select(func.count()).select_from(idempotency_keys))).scalar_one() == 1
+
+
+async def test_what_a_process_made_before_it_died_is_not_made_again(
+    client: httpx.AsyncClient, quoting: Engine
+) -> None:
+    """It had stored the turn, and not yet the response."""
+    session = await begin(client)
+    headers, asked = {"Idempotency-Key": "made-1"}, {"question": QUESTION}
+
+    async def die() -> None:
+        async with quoting.database.write() as db:
+            await db.execute(
+                update(idempotency_keys).values(status=None, body=None, claimed_until=func.now())
+            )
+
+    first = (await client.post(f"{session}/messages", json=asked, headers=headers)).json()
+    await die()
+    again = (await client.post(f"{session}/messages", json=asked, headers=headers)).json()
+    assert (again["turn_id"], again["text"]) == (first["turn_id"], first["text"])
+    streaming = {"Idempotency-Key": "made-2", "Accept": "text/event-stream"}
+    streamed = await client.post(f"{session}/messages", json=asked, headers=streaming)
+    await die()
+    replayed = await client.post(f"{session}/messages", json=asked, headers=streaming)
+    assert events(replayed.text) == events(streamed.text)[-1:]
+    assert len((await client.get(f"{session}/history")).json()["turns"]) == 2
+
+    begun = await client.post("/api/chat/sessions", json={}, headers={"Idempotency-Key": "made-3"})
+    await die()
+    once = await client.post("/api/chat/sessions", json={}, headers={"Idempotency-Key": "made-3"})
+    assert once.json()["id"] == begun.json()["id"]
+
+
+async def test_a_request_under_way_keeps_its_claim(
+    written: httpx.AsyncClient,
+    writing: Engine,
+    language_model: OpenAIServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(idempotency, "RENEWED_SECONDS", 0.05)
+    session = await begin(written)
+    key, asked = {"Idempotency-Key": "long-1"}, {"question": QUESTION}
+    language_model.script(Reply("Slowly [1].", hang_after=1))
+    first = asyncio.create_task(written.post(f"{session}/messages", json=asked, headers=key))
+    assert await language_model.arrived()
+
+    async def until() -> object:
+        async with writing.database.read() as db:
+            return (await db.execute(select(func.max(idempotency_keys.c.claimed_until)))).scalar()
+
+    begun = await until()
+    async with asyncio.timeout(10):
+        while await until() == begun:
+            await asyncio.sleep(0.02)
+    problem(await written.post(f"{session}/messages", json=asked, headers=key), 409, "under-way")
+    first.cancel()
+    assert await language_model.disconnected()
 
 
 async def test_a_key_must_be_one_word(client: httpx.AsyncClient) -> None:
