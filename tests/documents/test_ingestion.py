@@ -147,6 +147,20 @@ async def test_a_title_finds_its_passages_and_a_new_one_does_at_once(engine: Eng
     assert (await engine.ingestion.jobs())[0].id == reindexing.id
 
 
+async def test_a_new_title_comes_into_the_indexes_though_its_process_dies_first(
+    open_test_engine: OpenEngine,
+) -> None:
+    async with open_test_engine(database_schema="renamed") as engine:
+        job = await ingest(engine, Upload("travel_policy.txt", b"Meals are refunded up to 45 euros a day."))
+        document = await engine.documents.get(job.files[0].document_id or 0)
+        # What `edit` does, up to the moment when indexing would begin.
+        await engine.documents.update(document.id, replace(document.metadata, title="Quy chế công tác"))
+    async with open_test_engine(database_schema="renamed") as engine, asyncio.timeout(20):
+        while not await engine.search("quy che cong tac", pipeline="bm25"):
+            await asyncio.sleep(0.05)
+        assert not await engine.search("travel policy", pipeline="bm25")
+
+
 async def test_an_unknown_job_is_not_found(engine: Engine) -> None:
     with pytest.raises(NotFound):
         await engine.ingestion.job(uuid4())
