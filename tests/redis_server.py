@@ -37,6 +37,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The server's own, where it was started."""
+        return self._process
+
     def start(self, *, wait: bool = True) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -39,6 +39,11 @@ class PgBouncer:
         assert told["USE_PGBOUNCER"] == "true"
         return told["PGBOUNCER_URL"]
 
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The server's own, where it was started."""
+        return self._process
+
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         script = ROOT / "deploy" / "pgbouncer" / "start"
