@@ -265,12 +265,6 @@ class Engine:
         self.access.require("operate")
         return self._comparison
 
-    async def documents_behind(self) -> list[int]:
-        """Documents that the indexes do not hold as they are now: of another embedder, or renamed."""
-        async with self.database.read() as db:
-            missing = await self.vectors.documents_missing(db)
-        return sorted({*missing, *await self._index.renamed()})
-
     async def cache_report(self) -> list[LayerReport]:
         """What each cache layer counted and holds. Raises NotAllowed."""
         self.access.require("operate")

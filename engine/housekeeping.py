@@ -34,7 +34,7 @@ async def keeping_house(engine: Engine) -> AsyncIterator[None]:
 async def _keep_house(engine: Engine) -> None:
     """Index what another embedder or a dead process left behind; purge what was deleted long enough ago."""
     with contextlib.suppress(DossierError):
-        if behind := await engine.documents_behind():
+        if behind := await engine.ingestion.behind():
             log.info("%d documents are indexed anew; until then words alone may find them.", len(behind))
             await engine.ingestion.reindex(behind)
     while True:

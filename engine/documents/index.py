@@ -83,13 +83,16 @@ class DocumentIndex:
         async with self._database.read() as db:
             return (await db.execute(statement)).scalars().first()
 
-    async def renamed(self) -> list[int]:
-        """Documents whose new title has not come into the indexes: the process that was at it has died."""
-        statement = select(documents.c.id).where(
+    async def behind(self) -> list[int]:
+        """Documents not indexed as they are now: another embedder did it, or a process died before it had
+        indexed a new title.
+        """
+        renamed = select(documents.c.id).where(
             documents.c.deleted_at.is_(None), documents.c.title != documents.c.indexed_title
         )
         async with self._database.read() as db:
-            return list((await db.execute(statement)).scalars())
+            missing = await self._vectors.documents_missing(db)
+            return sorted({*missing, *(await db.execute(renamed)).scalars()})
 
     async def edited_title(self, file_name: str, collection_id: int) -> str | None:
         """The title that a person gave to the document of that file name, if any did."""

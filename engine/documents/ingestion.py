@@ -109,6 +109,10 @@ class Ingestion:
 
         return self._start([document.file_name for document in chosen], work)
 
+    async def behind(self) -> list[int]:
+        """Documents that the indexes do not hold as they are now: of another embedder, or renamed."""
+        return await self._index.behind()
+
     async def job(self, job_id: UUID) -> Job:
         """How far a job is. Raises NotFound; the latest 50 are kept."""
         return self._find(job_id).snapshot()
