@@ -183,12 +183,9 @@ class Engine:
         filter: DocumentFilter = DocumentFilter(),
         mode: Mode = "fast",
         reranker: str | None = None,
-        replaces: int | None = None,
     ) -> Answer:
         """Ask, and wait for the whole answer. Raises as `stream` does."""
-        events = self.stream(
-            question, session_id=session_id, filter=filter, mode=mode, reranker=reranker, replaces=replaces
-        )
+        events = self.stream(question, session_id=session_id, filter=filter, mode=mode, reranker=reranker)
         return [event.answer async for event in events if isinstance(event, Answered)][-1]
 
     async def search(

@@ -37,6 +37,7 @@ PRUNED_SECONDS = 600.0
 # A request under way renews its claim; one that is not renewed is of a process that has died.
 CLAIM_SECONDS = 8.0
 RENEWED_SECONDS = 2.0
+_GRACE_SECONDS = 30.0  # after a request's time-out it is over, whatever has become of its response
 _HEADERS = ("content-type", "location")
 
 IdempotencyKey = Annotated[
@@ -103,6 +104,7 @@ class Idempotency:
         claim = replace(claim, made=earlier.made)
         renewing = asyncio.create_task(self._renew(claim), name="claim of an idempotency key")
         self._renewing[claim.id] = renewing
+        renewing.add_done_callback(lambda _: self._renewing.pop(claim.id, None))
         try:
             response = await work(claim)
         except BaseException:
@@ -159,8 +161,9 @@ class Idempotency:
         return earlier
 
     async def _renew(self, claim: Claim) -> None:
-        """While the request is under way."""
-        while True:
+        """While the request is under way. One that is cancelled before its stream begins tells no end."""
+        until = time.monotonic() + self._engine().settings.request_timeout_seconds + _GRACE_SECONDS
+        while time.monotonic() < until:
             await asyncio.sleep(RENEWED_SECONDS)
             with contextlib.suppress(DossierError):
                 async with self._engine().database.write() as db:
