@@ -16,7 +16,7 @@ from app.visitor import COOKIE, provider_is_set_up
 from engine import Engine
 from engine.api.guard import foreign
 from engine.api.rates import RateLimit
-from engine.errors import DossierError
+from engine.errors import DossierError, NotSignedIn
 
 TRIES_A_MINUTE = 20  # from one address
 FORM_BYTES = 10_000
@@ -62,7 +62,7 @@ def sign_in_routes(engine: Callable[[], Engine]) -> list[Route]:
         try:
             token = await engine().entrance.sign_ins.sign_in(name, password)
         except DossierError as error:
-            return _form(onward, str(error), 401)
+            return _form(onward, str(error), 401 if isinstance(error, NotSignedIn) else 503)
         response = RedirectResponse(onward, 303, _HEADERS)
         response.set_cookie(
             COOKIE,

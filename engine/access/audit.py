@@ -23,6 +23,7 @@ from engine.storage.tables import audit_events
 
 SHORTEST_DAYS = 1
 _MOST = 300  # characters of a subject
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet begins one with (OWASP, CSV injection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def as_csv(events: Iterable[AuditEvent]) -> str:
     table.writerow([field.name for field in fields(AuditEvent)])
     for event in events:
         values = [event.at.isoformat(), *(str(value) for value in astuple(event)[1:])]
-        table.writerow([f"'{value}" if value.startswith(("=", "+", "-", "@")) else value for value in values])
+        table.writerow([f"'{value}" if value.startswith(_FORMULA) else value for value in values])
     return out.getvalue()
 
 

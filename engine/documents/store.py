@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, text, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.audit import named, note
@@ -251,13 +251,13 @@ class DocumentStore:
             return len(gone)
 
     async def restore(self, ids: Sequence[int]) -> int:
-        """Undo `delete`. One whose file has been ingested again since stays deleted."""
+        """Undo `delete`. One whose file has been ingested again since, or is among `ids` too, stays deleted."""
         self._access.require("edit")
         again = documents.alias()
         taken = exists().where(
             again.c.collection_id == documents.c.collection_id,
             again.c.file_name == documents.c.file_name,
-            again.c.deleted_at.is_(None),
+            or_(again.c.deleted_at.is_(None), and_(again.c.id.in_(ids[:_MANY]), again.c.id > documents.c.id)),
         )
         async with self._database.write() as db:
             changed = await db.execute(
@@ -289,10 +289,12 @@ class DocumentStore:
                 there.c.id != documents.c.id,
                 there.c.deleted_at.is_(None),
             )
-            clash = (await db.execute(select(documents.c.file_name).where(moving, taken))).scalar()
+            name = documents.c.file_name
+            twice = select(name).where(moving).group_by(name).having(func.count() > 1)
+            clash = (await db.execute(select(name).where(moving, taken).union(twice))).scalar()
             if clash is not None:
                 raise BadInput(
-                    f"That collection has a file “{clash}” already.", hint="Delete one of the two first."
+                    f"That collection would have two files “{clash}”.", hint="Delete one of the two first."
                 )
             changed = await db.execute(
                 update(documents)

@@ -124,11 +124,15 @@ async def test_documents_are_moved_by_those_who_read_both_collections(open_test_
             assert (await engine.documents.get(moved)).collection_id == board
         with acting(ben):
             assert "90 million" not in repr(await engine.ask(QUESTION))
-        await put(engine, ben, "zephyr.md", "# Zephyr\n\nA gentle wind from the west blows here.\n")
+        wind = await put(engine, ben, "zephyr.md", "# Zephyr\n\nA gentle wind from the west blows here.\n")
         with acting(anna), pytest.raises(BadInput, match=r"zephyr\.md"):
             await engine.documents.move([moved], 1)
-        with acting(SYSTEM), pytest.raises(BadInput):
-            await engine.entrance.collections.delete(board)
+        with acting(SYSTEM):
+            third = await engine.entrance.collections.create("Third", everyone=True)
+            with pytest.raises(BadInput):
+                await engine.entrance.collections.delete(board)
+        with acting(anna), pytest.raises(BadInput, match=r"two files “zephyr\.md”"):
+            await engine.documents.move([moved, wind], third)
 
 
 async def test_readers_change_nothing(guarded: Engine) -> None:

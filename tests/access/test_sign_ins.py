@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+import unicodedata
 
 import pytest
 from sqlalchemy import select, text, update
@@ -62,6 +64,21 @@ async def test_wrong_unknown_and_locked_are_told_the_same(
     async with guarded.database.write() as db:  # the lock runs out
         await db.execute(update(accounts).values(locked_until=text("now() - interval '1 second'")))
     assert await guarded.entrance.sign_ins.sign_in("carl", PASSWORD)
+
+
+async def test_many_tries_at_once_are_not_more_tries(guarded: Engine) -> None:
+    """All of them begin while it is open; those that end after it was locked are refused, right or wrong."""
+    await join(guarded, "đức")
+    door = guarded.entrance.sign_ins
+    tries = [door.sign_in("đức", f"wrong {n}") for n in range(2 * FAILURES)]
+    *wrong, right = await asyncio.gather(*tries, door.sign_in("đức", PASSWORD), return_exceptions=True)
+    assert all(isinstance(told, NotSignedIn) for told in [*wrong, right])
+
+
+async def test_a_name_is_known_however_it_was_typed(guarded: Engine) -> None:
+    await join(guarded, "Đặng")
+    for typed in (unicodedata.normalize("NFD", "Đặng"), " ĐẶNG "):
+        assert await guarded.entrance.sign_ins.sign_in(typed, PASSWORD)
 
 
 async def test_unknown_names_cost_the_same_work(guarded: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

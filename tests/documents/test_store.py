@@ -118,6 +118,10 @@ async def test_a_deleted_file_ingested_again_is_not_doubled_by_undo(stocked: Eng
     await ingest(stocked, {"travel.md": FILES["travel.md"]})
     assert await stocked.documents.restore([document.id]) == 0
     assert (await titles(stocked)).count("Travel policy") == 1
+    newer = await named(stocked, "travel.md")
+    await stocked.documents.delete([newer.id])
+    assert await stocked.documents.restore([document.id, newer.id]) == 1
+    assert (await named(stocked, "travel.md")).id == newer.id
 
 
 async def test_filters_hold_inside_the_search(stocked: Engine) -> None:
