@@ -17,9 +17,10 @@ MINIMUM_SERVER = 150_000
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-async def migrate(database: Database) -> None:
+async def migrate(database: Database, to: str = "head") -> None:
     """Apply what is missing, under an advisory lock; the others wait and find it done.
 
+    to: the revision to go up to; one before the newest is what an older Dossier made.
     Raises DatabaseUnavailable when the server is too old or has no pgvector.
     """
     async with database.direct() as db:
@@ -38,7 +39,7 @@ async def migrate(database: Database) -> None:
             )
         await db.execute(text("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public"))
         await db.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{database.schema}"'))
-        await db.run_sync(_upgrade, database.schema)
+        await db.run_sync(_upgrade, database.schema, to)
     # Connections made before the extension existed do not know its types.
     await database.aclose()
 
@@ -61,14 +62,15 @@ def head() -> str:
     return str(ScriptDirectory(str(_FOLDER)).get_current_head())
 
 
-def revisions() -> frozenset[str]:
-    """All that it knows."""
-    return frozenset(script.revision for script in ScriptDirectory(str(_FOLDER)).walk_revisions())
+def revisions() -> tuple[str, ...]:
+    """All that it knows, the oldest first."""
+    found = [script.revision for script in ScriptDirectory(str(_FOLDER)).walk_revisions()]
+    return tuple(reversed(found))
 
 
-def _upgrade(connection: Connection, schema: str) -> None:
+def _upgrade(connection: Connection, schema: str, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
