@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.visitor import COOKIE, provider_is_set_up
 from engine import Engine
+from engine.access.rates import RateLimit, sender
 from engine.api.guard import foreign
-from engine.api.rates import RateLimit
 from engine.errors import DossierError, NotSignedIn
 
 TRIES_A_MINUTE = 20  # from one address
@@ -55,7 +55,7 @@ def sign_in_routes(engine: Callable[[], Engine]) -> list[Route]:
             return _form(onward)
         if foreign(request.headers) or int(request.headers.get("content-length") or FORM_BYTES) >= FORM_BYTES:
             return _form(onward, "That form is not from here. Try again.", 403)
-        if wait := await rate.hit(request.scope.get("client")):
+        if wait := await rate.hit(sender(request.scope.get("client"))):
             return _form(onward, f"Too many tries. Wait {wait} seconds.", 429)
         form = await request.form(max_files=0, max_fields=5)
         name, password = (str(form.get(field, "")) for field in ("name", "password"))

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from engine.access.audit import Audit, named
 from engine.access.fair_queue import FairQueue
+from engine.access.rates import QuestionRate
 from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange, Quoted
 from engine.answering.citations import resolve_citations
 from engine.answering.evidence import answerability
@@ -58,8 +59,10 @@ class Asker:
         traces: Traces,
         audit: Audit,
         queue: FairQueue,
+        rate: QuestionRate,
     ) -> None:
         self._audit = audit
+        self._rate = rate
         self._queue = queue
         self._retriever = retriever
         self._tokens = tokens
@@ -87,6 +90,11 @@ class Asker:
         if not any(character.isalnum() for character in question):
             raise BadInput("There is no question in this.", hint="Ask in words.")
         return question
+
+    async def admit(self, question: str) -> str:
+        """`check`, of one who has not asked too much already. Raises TooMany as well."""
+        await self._rate.check()
+        return self.check(question)
 
     async def reranker(self, name: str | None) -> Reranker | None:
         """The reranker of that name, or the default one. Raises BadInput for an unknown name."""
@@ -162,7 +170,7 @@ class Asker:
         also: Also | None,
     ) -> None:
         with self._traces.question(question, mode) as trace, one_question():
-            question = self.check(question)
+            question = await self.admit(question)
             if mode not in MODES:
                 raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
             chosen = await self.reranker(reranker)

@@ -82,8 +82,7 @@ DRAWING_SECONDS = 20.0  # longest that a reader waits for a page's picture
 class Engine:
     """Dossier without a face. Made by `open_engine`; every part is safe to use from many tasks.
 
-    documents: listing, reading and editing documents. ingestion: taking files in.
-    sessions: conversations and their turns.
+    documents: listing, reading and editing. ingestion: taking files in. sessions: with their turns.
     database, vectors: the pool and the vector index, for measuring and checks.
     operations: what operators do, recorded. drain: whether anything new is taken.
     metrics, history, traces: what is counted, what was, and how the latest questions went.
@@ -160,7 +159,7 @@ class Engine:
         history: what was said before, oldest first, where no session holds it.
         also: told the new turn's id in the transaction that keeps it.
         Closing the iterator stops the work; with a session, what was written is kept.
-        Raises BadInput, NotFound (the session), DatabaseUnavailable; Draining.
+        Raises BadInput, NotFound (the session), TooMany, DatabaseUnavailable; Draining.
         """
         self.drain.check()
         return self._asker.stream(
@@ -202,7 +201,7 @@ class Engine:
         ``hybrid+RERANKER+MODE``; None is the one that questions go through.
         Raises BadInput for an unknown one.
         """
-        question = self._asker.check(question)
+        question = await self._asker.admit(question)
         search, name, mode = parse_pipeline(pipeline)
         reranker = await self._asker.reranker(name or None) if pipeline is None or name else None
         also = (await self._asker.other_phrasings(question, mode)).others if mode else ()
@@ -218,7 +217,7 @@ class Engine:
         self, question: str, passages: Sequence[Passage], *, reranker: str | None = None
     ) -> Scores:
         """One score a passage, in their order. Raises BadInput; ModelUnavailable where there can be none."""
-        question = self._asker.check(question)
+        question = await self._asker.admit(question)
         chosen = await self._asker.reranker(reranker)
         if chosen is None:
             raise BadInput("That reranker scores nothing.", hint="Name another one.")
@@ -346,6 +345,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             traces,
             entrance.audit,
             entrance.queue,
+            entrance.rate,
         )
         await asker.reranker(settings.default_reranker_type)  # an unknown one is an error now
         engine = Engine(

@@ -6,6 +6,7 @@
     ├── NotFound                    no document, session or turn of that id, or none that you may see
     ├── NotSignedIn                 access control, and nobody has signed in
     ├── NotAllowed                  whoever acts may not do that
+    ├── TooMany                     whoever acts has asked too much within a minute
     ├── Cancelled                   the caller asked for work to stop
     └── Unavailable                 something that Dossier depends on does not answer
         ├── DatabaseUnavailable
@@ -62,6 +63,14 @@ class NotSignedIn(DossierError):
 
 class NotAllowed(DossierError):
     """Who acts may not do this."""
+
+
+class TooMany(DossierError):
+    """More than one may ask for at a time. seconds: to wait."""
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message, hint=f"Try again in {seconds} seconds.")
+        self.seconds = seconds
 
 
 class Cancelled(DossierError):

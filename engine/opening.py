@@ -15,6 +15,7 @@ from engine.access.fair_queue import FairQueue
 from engine.access.keys import KeyStore
 from engine.access.passwords import Passwords
 from engine.access.principal import Access
+from engine.access.rates import QuestionRate, RateLimit
 from engine.access.sign_ins import SignIns
 from engine.answering.base import Answerer
 from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
@@ -75,6 +76,7 @@ class Entrance:
     collections: CollectionStore
     audit: Audit
     queue: FairQueue
+    rate: QuestionRate
 
     async def prune(self, audit_days: int) -> None:
         """Remove sign-ins that have ended and audit events older than that. Raises DatabaseUnavailable."""
@@ -92,7 +94,9 @@ def open_entrance(settings: Settings, database: Database, access: Access) -> Ent
     keys = KeyStore(database, access, sign_ins.forget)
     queue = FairQueue(settings.questions_at_once or os.cpu_count() or 1, access)
     collections = CollectionStore(database, access)
-    return Entrance(access, accounts, keys, sign_ins, collections, Audit(database, access), queue)
+    limit = RateLimit(settings.rate_limit_requests_per_minute) if settings.rate_limit_enabled else None
+    audit, rate = Audit(database, access), QuestionRate(limit, access)
+    return Entrance(access, accounts, keys, sign_ins, collections, audit, queue, rate)
 
 
 def open_exporter(stack: AsyncExitStack, settings: Settings) -> list[Listener]:

@@ -164,7 +164,9 @@ class Settings(BaseSettings):
     )
     request_timeout_seconds: float = Field(60.0, gt=0, description="Longest REST request")
     max_requests_in_flight: int = Field(2_000, ge=1, description="REST requests at once, per process")
-    rate_limit_enabled: bool = Field(False, description="Count REST requests by client address")
+    rate_limit_enabled: bool = Field(
+        False, description="Count REST requests by client address, and what an account asks (pages too)"
+    )
     rate_limit_requests_per_minute: int = Field(60, ge=1, description="Most of them a minute")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged")

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from engine.access.rates import RateLimit
 from engine.api.asking import asking_routes
 from engine.api.chat import chat_routes
 from engine.api.chat_completions import completion_routes
@@ -22,7 +23,6 @@ from engine.api.documents import document_routes
 from engine.api.guard import Guard, Limits
 from engine.api.idempotency import Idempotency
 from engine.api.problems import MEDIA_TYPE, problem_of
-from engine.api.rates import RateLimit
 from engine.api.status import status_routes
 from engine.engine import Engine
 from engine.errors import DossierError

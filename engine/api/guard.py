@@ -16,8 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.access.principal import Principal, acting
-from engine.api.problems import BUSY, TIMED_OUT, TOO_LARGE, Problem, Refused, problem_of
-from engine.api.rates import RateLimit
+from engine.access.rates import RateLimit, sender
+from engine.api.problems import BUSY, TIMED_OUT, TOO_LARGE, TOO_MANY, Problem, Refused, problem_of
 from engine.errors import NotSignedIn
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ MEDIA_TYPE = Problem(
     "That media type is not taken here.",
     hint="Send application/json; files as multipart/form-data.",
 )
-TOO_MANY = Problem(429, "too-many-requests", "Too many requests from this address.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +97,10 @@ class Guard:
 
         Raises Refused for a request that is refused before anything is read of it.
         """
-        if limits.rate is not None and (wait := await limits.rate.hit(scope.get("client"))):
+        if limits.rate is not None and (wait := await limits.rate.hit(sender(scope.get("client")))):
             hint = f"Try again in {wait} seconds; see Retry-After."
-            raise Refused(replace(TOO_MANY, retry_after=wait, hint=hint))
+            detail = "Too many requests from this address."
+            raise Refused(replace(TOO_MANY, detail=detail, retry_after=wait, hint=hint))
         if scope["method"] not in _SAFE and foreign(headers):
             raise Refused(FOREIGN)
         principal = None if limits.who is None else await limits.who(key_of(headers))

@@ -21,6 +21,7 @@ from engine.errors import (
     NotAllowed,
     NotFound,
     NotSignedIn,
+    TooMany,
     Unavailable,
 )
 
@@ -103,6 +104,7 @@ UNAUTHORISED = Problem(
     headers=(("WWW-Authenticate", "Bearer"),),
 )
 FORBIDDEN = Problem(403, "not-allowed", "This key may not do that.")
+TOO_MANY = Problem(429, "too-many-requests", "Too many requests.")
 BUSY = Problem(503, "busy", "Too many requests are under way.", retry_after=1)
 FAULT = Problem(
     500, "fault", "Something went wrong here.", hint="The server's log has the details, by the request's id."
@@ -131,6 +133,8 @@ def problem_of(error: Exception) -> Problem:
             return UNAUTHORISED
         case NotAllowed():
             return replace(FORBIDDEN, detail=error.message, hint=error.hint)
+        case TooMany():
+            return replace(TOO_MANY, detail=error.message, hint=error.hint, retry_after=error.seconds)
         case Cancelled():
             return Problem(409, "cancelled", "It was stopped.", error.message, error.hint)
         case ModelUnavailable():  # its message may name a folder

@@ -251,7 +251,7 @@ class DocumentStore:
             return len(gone)
 
     async def restore(self, ids: Sequence[int]) -> int:
-        """Undo `delete`. One whose file has been ingested again since, or is among `ids` too, stays deleted."""
+        """Undo `delete`. One whose file has been ingested again since, or is in `ids` too, stays deleted."""
         self._access.require("edit")
         again = documents.alias()
         taken = exists().where(
