@@ -13,10 +13,14 @@ CHAT = ROOT / "pages" / "chat.py"
 DOCUMENTS = ROOT / "pages" / "documents.py"
 RERANKERS = ROOT / "pages" / "rerankers.py"
 OPERATIONS = ROOT / "pages" / "operations.py"
+ACCESS = ROOT / "pages" / "access.py"
 
 
-def pages(who: Principal) -> list[st.Page]:
-    """The pages that somebody can use, in the order of the menu; the first is the one that opens."""
+def pages(who: Principal, *, guarded: bool) -> list[st.Page]:
+    """The pages that somebody can use, in the order of the menu; the first is the one that opens.
+
+    guarded: with access control, of which administrators have a page.
+    """
     everybodys = [
         st.Page(CHAT, title="Chat", url_path="chat", default=True),
         st.Page(DOCUMENTS, title="Documents", url_path="documents"),
@@ -25,4 +29,9 @@ def pages(who: Principal) -> list[st.Page]:
         st.Page(RERANKERS, title="Rerankers", url_path="rerankers"),
         st.Page(OPERATIONS, title="Operations", url_path="operations"),
     ]
-    return everybodys + (operators if who.may("operate") else [])
+    administrators = [st.Page(ACCESS, title="Access", url_path="access")] if guarded else []
+    return [
+        *everybodys,
+        *(operators if who.may("operate") else []),
+        *(administrators if who.may("administer") else []),
+    ]

@@ -21,8 +21,8 @@ from app.shield import SCRIPT, STATIC  # noqa: E402
 st.set_page_config(page_title="Dossier", page_icon=str(STATIC / "icon.png"), layout="wide")
 st.html(STATIC / "style.css")
 st.html(f"<script>{SCRIPT}</script>", unsafe_allow_javascript=True)
-who = come_in(get_bridge())
-page = st.navigation(pages(who), position="top")
+bridge = get_bridge()
+page = st.navigation(pages(come_in(bridge), guarded=bridge.guarded), position="top")
 tell_draining()
 with shown_errors():
     page.run()
