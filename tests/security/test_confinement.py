@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,18 @@ def test_a_converter_may_be_started_and_is_confined_as_well(tmp_path: Path) -> N
     done = {name for name, came_to in results.items() if came_to == "done"}
     programs = {"start a program", "native: start a program", "native: make a unix socket"}
     assert done - {"signal its parent"} == ALLOWED | programs, results
+
+
+def test_it_can_signal_itself_alone_also_where_landlock_cannot_tell() -> None:
+    code = (
+        "import ctypes, os; from engine.documents.parsing import confinement;"
+        "libc = ctypes.CDLL(None, use_errno=True); libc.prctl(38, 1, 0, 0, 0);"
+        "confinement._refuse_calls(libc, programs=False); os.kill(os.getpid(), 0);"
+        "told = [libc.kill(os.getppid(), 0), libc.tgkill(os.getppid(), os.getppid(), 0)];"
+        "print(told, flush=True); os.abort()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("[-1, -1]", -signal.SIGABRT), done.stderr
 
 
 async def test_files_are_read_and_pages_drawn_in_there() -> None:

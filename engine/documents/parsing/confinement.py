@@ -28,19 +28,22 @@ _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER_MODE = 38, 22, 2
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # Landlock's, on every architecture
 _AF_UNIX = 1
 
-# architecture: (its number for audits, syscalls that are refused, socket)
+# architecture: (its number for audits, syscalls that are refused, socket, those that signal)
 _MACHINES = {
     # ptrace, pivot_root, mount, umount2, init_module, add_key, request_key, keyctl, unshare, setns,
-    # process_vm_readv, process_vm_writev, finit_module, bpf, userfaultfd, perf_event_open, io_uring_setup
+    # process_vm_readv, process_vm_writev, finit_module, bpf, userfaultfd, perf_event_open, io_uring_setup,
+    # pidfd_send_signal; then kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo
     "x86_64": (
         0xC000003E,
-        (101, 155, 165, 166, 175, 248, 249, 250, 272, 308, 310, 311, 313, 321, 323, 298, 425),
+        (101, 155, 165, 166, 175, 248, 249, 250, 272, 308, 310, 311, 313, 321, 323, 298, 425, 424),
         41,
+        (62, 200, 234, 129, 297),
     ),
     "aarch64": (
         0xC00000B7,
-        (117, 41, 40, 39, 105, 217, 218, 219, 97, 268, 270, 271, 273, 280, 282, 241, 425),
+        (117, 41, 40, 39, 105, 217, 218, 219, 97, 268, 270, 271, 273, 280, 282, 241, 425, 424),
         198,
+        (129, 130, 131, 138, 240),
     ),
 }
 _X32 = 0x40000000  # x86-64's calls under other numbers
@@ -76,7 +79,7 @@ def confine(folder: Path, file: Path, *, programs: bool = False) -> set[Layer]:
                 _restrict_disk(libc, folder, file, programs)
                 held.add("landlock")
             with contextlib.suppress(OSError):
-                _refuse_calls(libc, unix_sockets=programs)
+                _refuse_calls(libc, programs)
                 held.add("seccomp")
     _watch_python(folder, programs)
     return held
@@ -98,11 +101,14 @@ def _drop_capabilities(libc: Any) -> None:
     libc.capset(header, ctypes.create_string_buffer(24))
 
 
-def _refuse_calls(libc: Any, *, unix_sockets: bool) -> None:
-    """LibreOffice's parts talk to each other through unix sockets; nothing else has use for one."""
+def _refuse_calls(libc: Any, programs: bool) -> None:
+    """LibreOffice's parts talk through unix sockets, and signal each other; nothing else has use for it.
+
+    Others may signal themselves only: Landlock sees to that from version 6 on, this in any.
+    """
     if not _seccomp_here():
         raise OSError(errno.ENOSYS, "no seccomp filter for this machine")
-    architecture, refused, socket = _MACHINES[platform.machine()]
+    architecture, refused, socket, signalling = _MACHINES[platform.machine()]
 
     def statement(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
         return struct.pack("=HBBI", code, if_true, if_false, value)
@@ -117,15 +123,21 @@ def _refuse_calls(libc: Any, *, unix_sockets: bool) -> None:
     ]  # fmt: skip
     for call in refused:
         filters += [statement(equal, call, 0, 1), deny]
-    if unix_sockets:
-        filters += [
-            statement(equal, socket, 0, 4),
-            statement(load, 16),  # its first argument, the family
-            statement(equal, _AF_UNIX, 1, 0), deny,
+
+    def only(call: int, first: int) -> list[bytes]:
+        """Allow it with that first argument."""
+        return [
+            statement(equal, call, 0, 4),
+            statement(load, 16),
+            statement(equal, first, 1, 0), deny,
             allow,
         ]  # fmt: skip
+
+    if programs:
+        filters += only(socket, _AF_UNIX)
     else:
         filters += [statement(equal, socket, 0, 1), deny]
+        filters += [part for call in signalling for part in only(call, os.getpid())]
     filters.append(allow)
     program = ctypes.create_string_buffer(b"".join(filters))
     description = ctypes.create_string_buffer(struct.pack("@HP", len(filters), ctypes.addressof(program)))
