@@ -50,7 +50,7 @@ def come_as(guarded: Bridge, monkeypatch: pytest.MonkeyPatch) -> SignIn:
 
 def access(tab: AppTest) -> AppTest:
     """The page, opened."""
-    tab.switch_page("pages/access.py").run()
+    tab.switch_page("../pages/access.py").run()
     assert not tab.exception
     return tab
 
