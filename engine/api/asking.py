@@ -111,7 +111,7 @@ def asking_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> API
                     filter=body.filter.value(),
                     mode=body.mode,
                     reranker=body.reranker,
-                    also=claim and claim.note,
+                    also=None if claim is None else claim.note,
                 )
             )
             return as_json(answer_shape(answered.answer, body.mode, body.session_id, answered.turn_id))

@@ -73,7 +73,7 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
             if claim is not None and claim.made is not None:
                 session = await sessions.get(UUID(claim.made))
             else:
-                session = await sessions.create(body.title, also=claim and claim.note)
+                session = await sessions.create(body.title, also=None if claim is None else claim.note)
             return as_json(session, 201, {"Location": f"/api/chat/sessions/{session.id}"})
 
         return await idempotency.once(request, idempotency_key, body.model_dump_json(), work)
@@ -120,7 +120,7 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
                 mode=body.mode,
                 reranker=body.reranker,
                 replaces=stopped,
-                also=claim and claim.note,
+                also=None if claim is None else claim.note,
             )
             if streaming:
                 return EventStream(_told(events, body.mode, session_id))

@@ -151,7 +151,8 @@ class Idempotency:
             if time.monotonic() - self._pruned > PRUNED_SECONDS:
                 self._pruned = time.monotonic()
                 await db.execute(delete(keys).where(keys.c.expires_at <= now))
-            if (ours := (await db.execute(taken.returning(keys))).first()) is not None:
+            ours: Row[Any] | None = (await db.execute(taken.returning(keys))).first()
+            if ours is not None:
                 return ours
             earlier = (await db.execute(select(keys).where(keys.c.key == claim.key))).first()
         if earlier is not None and earlier.fingerprint != fingerprint:
