@@ -79,7 +79,12 @@ def _draw_revoke(bridge: Bridge) -> None:
         if _state(key) == "In use"
     }
     chosen = st.selectbox(
-        "Key", list(open_keys), index=None, format_func=open_keys.__getitem__, key="key-chosen", placeholder="Key"
+        "Key",
+        list(open_keys),
+        index=None,
+        format_func=open_keys.__getitem__,
+        key="key-chosen",
+        placeholder="Key",
     )
     if st.button("Revoke", key="key-revoke-send", disabled=chosen is None) and chosen is not None:
         with shown_errors():
