@@ -16,7 +16,7 @@ import streamlit as st
 
 from app.visitor import Visitor, visitor
 from engine import Engine, open_engine
-from engine.access.principal import Principal, acting
+from engine.access.principal import Permission, Principal, acting
 from engine.errors import Unavailable
 from engine.observability.trace import origin
 
@@ -109,6 +109,10 @@ class Bridge:
             return engine.access.principal()
 
         return self.call(acts)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether whoever the page is for may do that; the engine decides again when they do."""
+        return not self.guarded or self.principal().may(permission)
 
     def visitor_id(self) -> str:
         """What a page that keeps things must keep them by; empty where all see the same."""

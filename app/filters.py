@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from typing import TypeVar
 
 import streamlit as st
 
@@ -11,6 +13,8 @@ from app.text import counted, escape, short
 from engine.documents.model import STATUSES, DocumentFilter
 from engine.documents.queries import Facets
 
+Value = TypeVar("Value")
+FIELDS = ("types", "languages", "tags", "statuses", "from", "to", "collections")  # ends of their keys
 LANGUAGES = {"en": "English", "vi": "Vietnamese", "und": "Unknown"}
 
 
@@ -19,12 +23,16 @@ def language_name(code: str) -> str:
     return LANGUAGES.get(code, code)
 
 
-def filter_words(filter: DocumentFilter) -> str:
-    """What a filter lets through, in a few words; empty for one that lets all through."""
+def filter_words(filter: DocumentFilter, collections: Mapping[int, str]) -> str:
+    """What a filter lets through, in a few words; empty for one that lets all through.
+
+    collections: their names, by number.
+    """
     parts = [counted(len(filter.document_ids), "document")] if filter.document_ids else []
     parts += [
         " or ".join(names)
         for names in (
+            [collections.get(number, f"collection {number}") for number in filter.collection_ids],
             [name.upper() for name in filter.types],
             [language_name(code) for code in filter.languages],
             [*filter.tags],
@@ -39,6 +47,19 @@ def filter_words(filter: DocumentFilter) -> str:
 
 def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFilter:
     """Draw the fields, filled from `given`, and return what they say now."""
+    collections = given.collection_ids
+    if len(facets.collections) > 1:
+        collections = tuple(
+            st.multiselect(
+                "Collection",
+                _with(tuple(facets.collections), collections),
+                collections,
+                format_func=lambda number: facets.collections.get(number, f"Collection {number}"),
+                key=f"{key}-collections",
+                placeholder="Any",
+                select_all=False,
+            )
+        )
     left, right = st.columns(2)
     with left:
         types = st.multiselect(
@@ -88,10 +109,11 @@ def filter_fields(facets: Facets, given: DocumentFilter, key: str) -> DocumentFi
         statuses=tuple(statuses),
         published_from=begin,
         published_to=end,
+        collection_ids=collections,
     )
 
 
-def _with(options: tuple[str, ...], chosen: tuple[str, ...]) -> list[str]:
+def _with(options: tuple[Value, ...], chosen: tuple[Value, ...]) -> list[Value]:
     """The values in use; a chosen one stays although nothing has it any more."""
     return [*options, *(value for value in chosen if value not in options)]
 

@@ -41,6 +41,7 @@ class TabState:
     ask: what the next run of the chat page is to ask. editing: the turn whose question is being edited.
     scope: which documents questions are about.
     all_turns: the session that is shown from its first turn on. listed: chats in the side bar.
+    link: the session that was shared in this tab last, and its link, which is kept nowhere else.
     deleted_session, deleted_documents: ids of what was just deleted, for undoing it.
     filter: what the Documents page lists. job_id: the ingestion that it follows.
     written: set once the answer that this tab follows is put away. Streamlit begins the next run
@@ -55,6 +56,7 @@ class TabState:
     mode: Mode = "fast"
     all_turns: UUID | None = None
     listed: int = _LISTED
+    link: tuple[UUID, str] | None = None
     deleted_session: UUID | None = None
     deleted_documents: tuple[int, ...] = ()
     filter: DocumentFilter = field(default_factory=DocumentFilter)

@@ -8,15 +8,22 @@ from app.bridge import CLOSE_SECONDS, get_bridge
 from app.chat.asking import ask_and_show, instead_of_stopped
 from app.chat.composer import draw_composer
 from app.chat.sessions import begin_session, draw_sessions, open_session
+from app.chat.sharing import PARAMETER, draw_shared
 from app.chat.turns import draw_turn
 from app.chat.welcome import draw_welcome
-from app.messages import show_error
+from app.messages import show_error, shown_errors
 from app.state import tab_state
 from engine.errors import NotFound
 
 SHOWN_TURNS = 10
 
 bridge, state = get_bridge(), tab_state()
+if PARAMETER in st.query_params:
+    with st.sidebar:
+        draw_sessions(bridge, state, None)
+    with shown_errors():
+        draw_shared(bridge, st.query_params[PARAMETER])
+    st.stop()
 broken: NotFound | None = None
 session = None
 try:

@@ -40,5 +40,6 @@ if counts.documents:
     draw_listing(bridge, state)
 else:
     with st.container(key="empty", gap="small"):
-        st.html("<p>There are no documents yet. Drop some above, or try a small sample in two languages.</p>")
+        to_do = " Drop some above, or try a small sample in two languages." if bridge.may("edit") else ""
+        st.html(f"<p>There are no documents yet.{to_do}</p>")
         offer_sample(bridge, state)

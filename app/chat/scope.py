@@ -7,7 +7,8 @@ from dataclasses import replace
 import streamlit as st
 
 from app.bridge import Bridge
-from app.filters import filter_fields, filter_words
+from app.filters import FIELDS, filter_fields, filter_words
+from app.library.collections import collection_names
 from app.messages import shown_errors
 from app.state import TabState
 from app.text import plain
@@ -29,7 +30,8 @@ def draw_scope(bridge: Bridge, state: TabState) -> None:
         if popover.open:
             _draw_fields(bridge, state)
     if state.scope:
-        st.caption(plain(filter_words(state.scope)), width="content")
+        names = collection_names(bridge) if state.scope.collection_ids else {}
+        st.caption(plain(filter_words(state.scope, names)), width="content")
         st.button(
             "Ask all documents",
             key="scope-clear",
@@ -62,7 +64,7 @@ def _draw_fields(bridge: Bridge, state: TabState) -> None:
 
 def _clear(state: TabState) -> None:
     state.scope = DocumentFilter()
-    for name in ("documents", "types", "languages", "tags", "statuses", "from", "to", "search"):
+    for name in ("documents", "search", *FIELDS):
         st.session_state.pop(f"scope-{name}", None)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import streamlit as st
 
 from app.bridge import Bridge
+from app.chat.sharing import draw_sharing
 from app.messages import shown_errors
 from app.navigation import CHAT
 from app.state import TabState
@@ -79,6 +80,7 @@ def _draw_link(session: Session) -> None:
     st.page_link(
         CHAT,
         label=plain(short(session.title or "Untitled", 60)),
+        icon=":material/link:" if session.shared else None,
         query_params={PARAMETER: str(session.id)},
         width="stretch",
     )
@@ -107,6 +109,7 @@ def _draw_menu(bridge: Bridge, state: TabState, session: Session) -> None:
             with shown_errors():
                 bridge.call(lambda engine: engine.sessions.rename(session.id, title))
                 st.rerun()
+        draw_sharing(bridge, state, session)
         with shown_errors():
             text = bridge.call(lambda engine: engine.sessions.export(session.id))
             st.download_button(

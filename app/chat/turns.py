@@ -31,30 +31,31 @@ def draw_turn(
     changed: Sequence[ChangedSource] = (),
     asked_again: bool = False,
     before: Turn | None = None,
+    read_only: bool = False,
 ) -> None:
     """A turn; choosing a source, voting and the receipt redraw nothing else.
 
     The last one shows its first source before any is chosen. fresh: it was answered in this
     very run, so that what it knows of its documents needs no second look.
     changed: its sources that are no longer what they were. asked_again: by a later turn.
-    before: the turn whose question it asks again.
+    before: the turn whose question it asks again. read_only: nothing is offered that changes it.
     """
     answer = turn.answer
     talk, beside = st.columns([3, 2], gap="medium")
     with talk:
-        if tab_state().editing == turn.id:
+        if tab_state().editing == turn.id and not read_only:
             _draw_editor(turn)
         else:
             draw_question(answer.question)
         body = answer_html(answer.text, answer.kind, turn=turn.id, unsupported=answer.unsupported)
         st.html(body + _hints(answer))
         if changed:
-            _draw_changed(turn, changed, asked_again=asked_again)
+            _draw_changed(turn, changed, asked_again=asked_again or read_only)
         if before is not None:
             st.html(difference_html(before.answer, answer, opened=last))
         numbers = _sources(answer)
         chosen = _choose_source(turn, numbers) if numbers else None
-        _draw_actions(bridge, turn, last=last)
+        _draw_actions(bridge, turn, last=last, read_only=read_only)
     number = chosen or (numbers[0] if numbers and last else None)
     if number is not None:
         with beside, shown_errors():
@@ -126,14 +127,14 @@ def _what_changed(changed: Sequence[ChangedSource]) -> str:
     return f"A source of this answer has changed since: {titles}"
 
 
-def _draw_actions(bridge: Bridge, turn: Turn, *, last: bool) -> None:
+def _draw_actions(bridge: Bridge, turn: Turn, *, last: bool, read_only: bool) -> None:
     state = tab_state()
     with st.container(key=f"actions-{turn.id}", horizontal=True, vertical_alignment="center", gap="small"):
-        vote = _draw_vote(bridge, turn)
+        vote = None if read_only else _draw_vote(bridge, turn)
         with st.popover("Receipt", type="tertiary", key=f"receipt-{turn.id}", on_change="rerun") as receipt:
             if receipt.open:
                 st.html(receipt_html(turn))
-        if last:
+        if last and not read_only:
             if st.button("Regenerate", key=f"again-{turn.id}", type="tertiary", icon=":material/refresh:"):
                 state.ask = Ask(turn.answer.question, replaces=turn.id, asks_again=turn.answer.asks_again)
                 st.rerun()

@@ -16,6 +16,9 @@ def draw_welcome(bridge: Bridge, state: TabState) -> None:
     with st.container(key="welcome", gap="small"):
         counts = bridge.call(lambda engine: engine.documents.statistics())
         if counts.documents == 0:
+            if not bridge.may("edit"):
+                st.html("<h1>Ask your documents</h1><p>There are none yet that you may read.</p>")
+                return
             st.html("<h1>Ask your documents</h1><p>There are none yet. Add some, or try a small sample.</p>")
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.page_link(DOCUMENTS, label="Add documents", icon=":material/upload_file:")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.bridge import Bridge
+from app.library.collections import draw_move
 from app.messages import shown_errors
 from app.navigation import DOCUMENTS
 from app.state import TabState
@@ -16,8 +17,11 @@ from engine.documents.model import STATUSES, Document, Status
 
 def draw_bulk(bridge: Bridge, state: TabState, rows: Sequence[Document]) -> None:
     """Open, tag, change the status of, index again or delete the rows chosen."""
+    edits = bridge.may("edit")
     if not rows:
-        st.caption("Choose rows to open, tag, change or delete them.")
+        st.caption(
+            "Choose rows to open, tag, change or delete them." if edits else "Choose a row to open it."
+        )
         return
     ids = [row.id for row in rows]
     with st.container(key="bulk", horizontal=True, vertical_alignment="center"):
@@ -26,8 +30,11 @@ def draw_bulk(bridge: Bridge, state: TabState, rows: Sequence[Document]) -> None
             st.page_link(
                 DOCUMENTS, label="Open", icon=":material/open_in_full:", query_params={"doc": str(rows[0].id)}
             )
+        if not edits:
+            return
         with st.popover("Tags and status", icon=":material/sell:", key="bulk-change"):
             _draw_change(bridge, state, rows)
+        draw_move(bridge, state, rows)
         if st.button("Index again", key="bulk-reindex", icon=":material/sync:"):
             with shown_errors():
                 state.job_id = bridge.call(lambda engine: engine.ingestion.reindex(ids)).id

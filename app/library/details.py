@@ -14,8 +14,8 @@ from engine.documents.queries import DocumentQuery, Facets
 _OFFERED = 200  # titles offered as the successor
 
 
-def draw_details(bridge: Bridge, document: Document) -> None:
-    """A form of the metadata; saving shows what was stored."""
+def draw_details(bridge: Bridge, document: Document, *, edits: bool) -> None:
+    """A form of the metadata; saving shows what was stored. edits: whether the reader may save it."""
     given = document.metadata
     facets, others = bridge.call(lambda engine: _look_up(engine, document))
     titles = {other.id: other.metadata.title for other in others}
@@ -51,7 +51,12 @@ def draw_details(bridge: Bridge, document: Document) -> None:
             key=f"tags-{key}",
             placeholder="None",
         )
-        saved = st.form_submit_button("Save", type="primary")
+        saved = st.form_submit_button(
+            "Save",
+            type="primary",
+            disabled=not edits,
+            help=None if edits else "You may not change documents.",
+        )
     if saved:
         with shown_errors():
             metadata = Metadata(

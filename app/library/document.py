@@ -7,6 +7,7 @@ import streamlit as st
 from app.bridge import Bridge
 from app.filters import language_name
 from app.library.bulk import delete
+from app.library.collections import collection_names, draw_move
 from app.library.details import draw_details
 from app.messages import shown_errors
 from app.navigation import CHAT, DOCUMENTS
@@ -23,16 +24,16 @@ def draw_document(bridge: Bridge, state: TabState, document_id: int, at: int | N
     """The view of `?doc=`; `at` is the position of a passage to begin with. Raises NotFound."""
     document = bridge.call(lambda engine: engine.documents.get(document_id))
     st.page_link(DOCUMENTS, label="All documents", icon=":material/arrow_back:")
-    st.html(_head(document))
+    st.html(_head(document, collection_names(bridge).get(document.collection_id, "")))
     _draw_actions(bridge, state, document)
     text, details = st.columns([3, 2], gap="large")
     with text:
         _draw_text(bridge, document, at)
     with details:
-        draw_details(bridge, document)
+        draw_details(bridge, document, edits=bridge.may("edit"))
 
 
-def _head(document: Document) -> str:
+def _head(document: Document, collection: str) -> str:
     known = document.metadata
     facts = [
         document.type.upper(),
@@ -40,6 +41,7 @@ def _head(document: Document) -> str:
         counted(document.page_count, "page") if document.page_count else "",
         counted(document.passage_count, "passage"),
         size(document.size_bytes),
+        f"in {collection}" if collection else "",
         f"version {document.version}" if document.version > 1 else "",
         document.file_name,
     ]
@@ -65,6 +67,9 @@ def _draw_actions(bridge: Bridge, state: TabState, document: Document) -> None:
             icon=":material/download:",
             key="download",
         )
+        if not bridge.may("edit"):
+            return
+        draw_move(bridge, state, [document])
         if st.button("Index again", key="reindex", icon=":material/sync:"):
             with shown_errors():
                 state.job_id = bridge.call(lambda engine: engine.ingestion.reindex([document.id])).id

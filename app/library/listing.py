@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from app.bridge import Bridge
-from app.filters import filter_fields, filter_words, language_name
+from app.filters import FIELDS, filter_fields, filter_words, language_name
 from app.library.bulk import draw_bulk
+from app.library.collections import collection_names
 from app.state import TabState
 from app.text import counted, plain, size
 from engine import Engine
@@ -33,14 +35,15 @@ _SORTS: dict[str, tuple[Sort, bool]] = {
 @st.fragment
 def draw_listing(bridge: Bridge, state: TabState) -> None:
     """Search, filters, one page of the table, and what can be done with the rows chosen."""
-    query = _draw_query(bridge, state)
+    names = collection_names(bridge)
+    query = _draw_query(bridge, state, names)
     documents, page = _draw_page_choice(bridge, query)
     if not documents.rows:
         st.caption("No document matches. Take a filter away or search for other words.")
         return
     key = f"documents-{state.selections}-{page}"
     chosen = st.dataframe(
-        _columns(documents.rows),
+        _columns(documents.rows, names),
         key=key,
         hide_index=True,
         on_select="rerun",
@@ -53,7 +56,7 @@ def draw_listing(bridge: Bridge, state: TabState) -> None:
     draw_bulk(bridge, state, rows)
 
 
-def _draw_query(bridge: Bridge, state: TabState) -> DocumentQuery:
+def _draw_query(bridge: Bridge, state: TabState, names: Mapping[int, str]) -> DocumentQuery:
     with st.container(key="list-query", horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
             "Search",
@@ -72,7 +75,7 @@ def _draw_query(bridge: Bridge, state: TabState) -> DocumentQuery:
                 narrowed = filter_fields(facets, narrowed, "list")
     if narrowed:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(plain(filter_words(narrowed)), width="content")
+            st.caption(plain(filter_words(narrowed, names)), width="content")
             st.button(
                 "Clear filters",
                 key="list-clear",
@@ -88,7 +91,7 @@ def _draw_query(bridge: Bridge, state: TabState) -> DocumentQuery:
 
 def _clear(state: TabState) -> None:
     state.filter = DocumentFilter(text=state.filter.text)
-    for name in ("types", "languages", "tags", "statuses", "from", "to"):
+    for name in FIELDS:
         st.session_state.pop(f"list-{name}", None)
 
 
@@ -109,9 +112,12 @@ def _draw_page_choice(bridge: Bridge, query: DocumentQuery) -> tuple[DocumentLis
     return documents, page
 
 
-def _columns(rows: tuple[Document, ...]) -> dict[str, list[Any]]:
+def _columns(rows: tuple[Document, ...], names: Mapping[int, str]) -> dict[str, list[Any]]:
+    """names: of collections; where there is one only, all documents are in it."""
+    collections = {"Collection": [names.get(row.collection_id, "") for row in rows]} if len(names) > 1 else {}
     return {
         "Title": [row.metadata.title for row in rows],
+        **collections,
         "Status": [row.metadata.status.capitalize() for row in rows],
         "Type": [row.type.upper() for row in rows],
         "Language": [language_name(row.metadata.language) for row in rows],

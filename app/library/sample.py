@@ -25,7 +25,7 @@ _marking: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak ref
 
 def offer_sample(bridge: Bridge, state: TabState) -> None:
     """A button that takes the sample in, and leads to where its progress is shown."""
-    if st.button("Try a sample corpus", key="sample", icon=":material/auto_stories:"):
+    if bridge.may("edit") and st.button("Try a sample corpus", key="sample", icon=":material/auto_stories:"):
         with shown_errors():
             state.job_id = bridge.call(ingest_sample).id
             st.switch_page(DOCUMENTS)

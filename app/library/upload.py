@@ -7,10 +7,12 @@ from uuid import UUID
 import streamlit as st
 
 from app.bridge import Bridge
+from app.library.collections import collection_names
 from app.messages import shown_errors
 from app.state import TabState
 from app.text import counted, escape
 from engine import Engine
+from engine.access.collections import DEFAULT
 from engine.documents.jobs import FINISHED, FileProgress, Job, Upload
 from engine.errors import NotFound
 
@@ -31,6 +33,19 @@ _LISTED = 200  # files shown one by one
 
 def draw_upload(bridge: Bridge, state: TabState) -> None:
     """The place to drop files; what is dropped is ingested at once."""
+    if not bridge.may("edit"):
+        return
+    names = collection_names(bridge)
+    into = next(iter(names), DEFAULT)
+    if len(names) > 1:
+        into = st.selectbox(
+            "Into the collection",
+            names,
+            [*names].index(DEFAULT) if DEFAULT in names else 0,
+            format_func=names.__getitem__,
+            key="upload-into",
+            help="Who reads the collection reads what you put in.",
+        )
     files = st.file_uploader(
         "Drop PDF, DOCX, DOC, XLSX, PPTX, HTML, Markdown, CSV or text files here",
         accept_multiple_files=True,
@@ -39,7 +54,7 @@ def draw_upload(bridge: Bridge, state: TabState) -> None:
     if files:
         uploads = [Upload(file.name, file.getvalue()) for file in files]
         with shown_errors():
-            state.job_id = bridge.call(lambda engine: engine.ingestion.submit(uploads)).id
+            state.job_id = bridge.call(lambda engine: engine.ingestion.submit(uploads, collection_id=into)).id
             state.uploads += 1  # an empty uploader next time
             st.rerun()
 

@@ -27,13 +27,17 @@ DEFAULT = 1  # open to everyone, unless an administrator closes it
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """everyone: whether it is open to all. members: names of accounts, for administrators only."""
+    """everyone: whether it is open to all. members: names of accounts, for administrators only.
+
+    deleted: documents that are hidden, and may be restored until they are purged.
+    """
 
     id: int
     name: str
     everyone: bool
     documents: int
     members: tuple[str, ...] = ()
+    deleted: int = 0
 
 
 def readable_collections(principal: Principal) -> Select[Any]:
@@ -43,6 +47,14 @@ def readable_collections(principal: Principal) -> Select[Any]:
         collection_members.c.account_id == principal.id,
     )
     return select(collections.c.id).where(or_(collections.c.everyone, member))
+
+
+def collection_names(access: Access) -> Select[Any]:
+    """Number and name of each collection that whoever acts reads, by name."""
+    statement = select(collections.c.id, collections.c.name).order_by(collections.c.name)
+    if (principal := access.restricted()) is not None:
+        statement = statement.where(collections.c.id.in_(readable_collections(principal)))
+    return statement
 
 
 async def check_collection(db: AsyncConnection, access: Access, collection_id: int) -> None:
@@ -83,8 +95,22 @@ class CollectionStore:
             if made is not None:
                 await note(db, self._access, "create collection", _name(name), f"number {made}")
         if made is None:
-            raise BadInput(f"There is a collection “{_name(name)}” already.")
+            raise _named_already(name)
         return int(made)
+
+    async def rename(self, collection_id: int, name: str) -> None:
+        """Give it another name. Raises BadInput."""
+        self._access.require("administer")
+        other = exists().where(collections.c.name == _name(name), collections.c.id != collection_id)
+        async with self._database.write() as db:
+            await _there(db, collection_id)
+            await db.execute(select(collections.c.id).with_for_update())  # one renaming at a time
+            if (await db.execute(select(other))).scalar():
+                raise _named_already(name)
+            await db.execute(
+                update(collections).where(collections.c.id == collection_id).values(name=_name(name))
+            )
+            await note(db, self._access, "change collection", str(collection_id), f"named {_name(name)}")
 
     async def open_to_everyone(self, collection_id: int, everyone: bool) -> None:
         """Let all read it, or its members only."""
@@ -136,10 +162,10 @@ class CollectionStore:
             )
 
     async def _read(self, where: ColumnElement[bool] | None, *, members: bool) -> builtins.list[Collection]:
-        held = (
-            select(func.count())
-            .where(documents.c.collection_id == collections.c.id, documents.c.deleted_at.is_(None))
-            .scalar_subquery()
+        gone = documents.c.deleted_at.is_not(None)
+        held, deleted = (
+            select(func.count()).where(documents.c.collection_id == collections.c.id, which).scalar_subquery()
+            for which in (~gone, gone)
         )
         names = (
             select(func.array_agg(accounts.c.name))
@@ -147,14 +173,18 @@ class CollectionStore:
             .where(collection_members.c.collection_id == collections.c.id)
             .scalar_subquery()
         )
-        statement = select(collections.c.id, collections.c.name, collections.c.everyone, held, names)
+        columns = (collections.c.id, collections.c.name, collections.c.everyone)
+        statement = select(*columns, held, deleted, names).order_by(collections.c.name)
         if where is not None:
             statement = statement.where(where)
         async with self._database.read() as db:
-            return [
-                Collection(i, name, everyone, held, tuple(sorted(known or ())) if members else ())
-                for i, name, everyone, held, known in await db.execute(statement.order_by(collections.c.name))
-            ]
+            rows = (await db.execute(statement)).all()
+        return [
+            Collection(i, name, everyone, held, tuple(sorted(known or ())), gone)
+            if members
+            else Collection(i, name, everyone, held)
+            for i, name, everyone, held, gone, known in rows
+        ]
 
 
 def _name(name: str) -> str:
@@ -162,6 +192,10 @@ def _name(name: str) -> str:
     if not 1 <= len(name) <= 100:
         raise BadInput("A collection's name has 1 to 100 characters.")
     return name
+
+
+def _named_already(name: str) -> BadInput:
+    return BadInput(f"There is a collection “{_name(name)}” already.")
 
 
 async def _there(db: AsyncConnection, collection_id: int) -> None:

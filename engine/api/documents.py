@@ -99,6 +99,7 @@ def document_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> A
         language: Words = [],  # noqa: B006
         tag: Words = [],  # noqa: B006
         text: Annotated[Text, Query(max_length=200, description="Words of the title or file name.")] = "",
+        collection: Annotated[list[Id], Query(max_length=100)] = [],  # noqa: B006
         published_from: date | None = None,
         published_to: date | None = None,
         sort: Sort = "updated",
@@ -115,6 +116,7 @@ def document_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> A
             text=text,
             published_from=published_from,
             published_to=published_to,
+            collection_ids=tuple(collection),
         )
         query = DocumentQuery(wanted, sort, descending, limit=limit)
         position = cursors.decode(query, cursor) if cursor else None

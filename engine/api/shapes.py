@@ -55,6 +55,7 @@ class FilterBody(Body):
     published_from: date | None = None
     published_to: date | None = None
     text: Annotated[Text, Field(max_length=200, description="Words of the title or the file name.")] = ""
+    collection_ids: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
 
     def value(self) -> DocumentFilter:
         """As the engine takes it."""

@@ -15,13 +15,17 @@ Vote = Literal["up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A conversation. turn_count: turns that are shown. title: the first question, until renamed."""
+    """A conversation. turn_count: turns that are shown. title: the first question, until renamed.
+
+    shared: whether there is a link by which others read it.
+    """
 
     id: UUID
     title: str
     turn_count: int
     created_at: datetime
     updated_at: datetime
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

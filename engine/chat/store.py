@@ -9,11 +9,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from pydantic import TypeAdapter
+from cachetools import TTLCache
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Row,
     and_,
     cast,
     delete,
@@ -38,6 +37,7 @@ from engine.chat.export import as_markdown
 from engine.chat.hidden import without_hidden
 from engine.chat.hot_copy import HotCopy, NoHotCopy
 from engine.chat.model import Session, Turn, Vote
+from engine.chat.rows import ANSWER, FILTER, session_of, turn_of
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, NotFound
 from engine.storage.database import Database
@@ -45,8 +45,7 @@ from engine.storage.tables import sessions, turns
 from engine.text.normalisation import normalise, normalise_question
 
 TITLE_LENGTH = 80
-_ANSWER = TypeAdapter(Answer)
-_FILTER = TypeAdapter(DocumentFilter)
+OPENED, OPENED_SECONDS = 10_000, 3600.0
 _TURNS = select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery().label("turn_count")
 # Grows, and by the clock: a database put back from a backup gives no version a second time.
 _NEXT_VERSION = func.greatest(
@@ -70,6 +69,8 @@ class SessionStore:
         self._database = database
         self._access = access
         self.hot = hot or NoHotCopy()
+        # Who read which shared session lately: a page that is drawn again is not recorded again.
+        self._opened: TTLCache[tuple[str, UUID], bool] = TTLCache(OPENED, OPENED_SECONDS)
 
     async def create(self, title: str = "", *, also: Also | None = None) -> Session:
         """A new, empty session. Without a title, its first question becomes it. also: see `add_turn`."""
@@ -79,7 +80,7 @@ class SessionStore:
                 .values(id=uuid4(), title=_title(title), owner=self._access.require("read").id)
                 .returning(*sessions.c, literal(0).label("turn_count"))
             )
-            session = _session(row.one())
+            session = session_of(row.one())
             if also is not None:
                 await also(db, str(session.id))
             return session
@@ -91,7 +92,7 @@ class SessionStore:
             row = (await db.execute(statement)).first()
         if row is None:
             raise _no_session()
-        return _session(row)
+        return session_of(row)
 
     async def list(
         self, search: str = "", limit: int = 50, offset: int = 0, *, empty_too: bool = False
@@ -113,7 +114,7 @@ class SessionStore:
             statement.order_by(sessions.c.updated_at.desc(), sessions.c.id).limit(limit).offset(offset)
         )
         async with self._database.read() as db:
-            return [_session(row) for row in await db.execute(statement)]
+            return [session_of(row) for row in await db.execute(statement)]
 
     async def rename(self, session_id: UUID, title: str) -> None:
         """Give it another title. Raises BadInput for an empty one."""
@@ -195,12 +196,6 @@ class SessionStore:
         """End the link."""
         await self._change("end a share", self._living(session_id), share=None)
 
-    async def is_shared(self, session_id: UUID) -> bool:
-        """Whether there is a link to it."""
-        statement = select(sessions.c.share.is_not(None)).where(self._living(session_id))
-        async with self._database.read() as db:
-            return bool((await db.execute(statement)).scalar())
-
     async def shared(self, token: str) -> tuple[Session, builtins.list[Turn]]:
         """What a link leads to, to be read only: answers made of what the reader may not read are empty."""
         self._access.require("read")
@@ -209,8 +204,16 @@ class SessionStore:
             row = (await db.execute(select(*sessions.c, _TURNS).where(linked))).first()
         if row is None:
             raise NotFound("This link leads to no chat.", hint="It may have been ended by who gave it.")
+        await self._note_opened(row.id)
         found = await self._turns(linked, row.id, None)
-        return _session(row), await without_hidden(self._database, self._access, found, another=True)
+        return session_of(row), await without_hidden(self._database, self._access, found, another=True)
+
+    async def _note_opened(self, session_id: UUID) -> None:
+        reader = (self._access.principal().id, session_id)
+        if self._access.on and reader not in self._opened:
+            async with self._database.write() as db:
+                await note(db, self._access, "open a share", f"session {session_id}")
+            self._opened[reader] = True
 
     async def _turns(
         self, living: ColumnElement[bool], session_id: UUID, latest: int | None
@@ -235,7 +238,7 @@ class SessionStore:
         )
         async with self._database.read() as db:
             rows = (await db.execute(statement)).all()
-        found = [_turn(row) for row in reversed(rows)]
+        found = [turn_of(row) for row in reversed(rows)]
         if hot and rows:
             self.hot.keep(session_id, rows[0].version, found)
         return found
@@ -284,9 +287,9 @@ class SessionStore:
                     position=last.scalar_subquery() + 1,
                     question=answer.question,
                     answer_text=answer.text,
-                    answer=_ANSWER.dump_python(answer, mode="json"),
+                    answer=ANSWER.dump_python(answer, mode="json"),
                     mode=mode,
-                    filter=_FILTER.dump_python(filter, mode="json"),
+                    filter=FILTER.dump_python(filter, mode="json"),
                 )
                 .returning(turns.c.id, turns.c.position, turns.c.created_at)
                 .cte("added")
@@ -324,7 +327,7 @@ class SessionStore:
             row = (await db.execute(statement)).first()
         if row is None:
             raise _no_turn()
-        (found,) = await without_hidden(self._database, self._access, [_turn(row)])
+        (found,) = await without_hidden(self._database, self._access, [turn_of(row)])
         return found
 
     async def vote(self, turn_id: int, vote: Vote | None, reason: str = "") -> None:
@@ -387,21 +390,3 @@ def _no_session() -> NotFound:
 def _title(text: str) -> str:
     text = normalise(text)
     return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1].rstrip() + "…"
-
-
-def _session(row: Any) -> Session:
-    return Session(row.id, row.title, row.turn_count, row.created_at, row.updated_at)
-
-
-def _turn(row: Row[Any]) -> Turn:
-    return Turn(
-        id=row.id,
-        session_id=row.session_id,
-        position=row.position,
-        answer=_ANSWER.validate_python(row.answer),
-        mode=row.mode,
-        filter=_FILTER.validate_python(row.filter),
-        created_at=row.created_at,
-        vote=row.vote,
-        reason=row.reason,
-    )

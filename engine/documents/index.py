@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.access.audit import named, note
 from engine.access.collections import DEFAULT, check_collection
 from engine.access.principal import OPEN, Access
+from engine.documents.generation import bump_generation
 from engine.documents.model import Metadata, PassageDraft
 from engine.documents.queries import OutlineEntry
-from engine.documents.store import bump_generation
 from engine.retrieval.lexical import add_postings, remove_postings
 from engine.retrieval.scope import search_form
 from engine.retrieval.vector import VectorIndex

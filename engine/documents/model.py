@@ -157,7 +157,7 @@ class DocumentFilter:
 
     Within a field any value may match (for `tags` too); all given fields must hold.
     published_from, published_to: inclusive.
-    text: words of the title or the file name.
+    text: words of the title or the file name. collection_ids: those that one does not read hold nothing.
     """
 
     document_ids: tuple[int, ...] = ()
@@ -168,6 +168,7 @@ class DocumentFilter:
     published_from: date | None = None
     published_to: date | None = None
     text: str = ""
+    collection_ids: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
         return self != DocumentFilter()

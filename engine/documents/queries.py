@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,11 +45,15 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Values in use, for filters; most frequent first."""
+    """Values in use, for filters; most frequent first.
+
+    collections: names, by number, of those that the asker reads; none without access control.
+    """
 
     types: tuple[str, ...]
     languages: tuple[str, ...]
     tags: tuple[str, ...]
+    collections: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

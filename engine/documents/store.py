@@ -11,16 +11,18 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text, upd
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.audit import named, note
-from engine.access.collections import check_collection
+from engine.access.collections import check_collection, collection_names
 from engine.access.principal import OPEN, Access
+from engine.documents.generation import bump_generation
 from engine.documents.model import STATUSES, Document, Metadata, Passage, Status
+from engine.documents.moving import put_into
 from engine.documents.paging import SORTS, Position, beyond, ordering
 from engine.documents.queries import Change, DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
 from engine.documents.rows import METADATA, document_of, passage_of, select_passages
 from engine.errors import BadInput, NotFound
 from engine.retrieval.scope import conditions, readable, search_form
 from engine.storage.database import Database
-from engine.storage.tables import corpus, documents, file_chunks, headings, passages
+from engine.storage.tables import documents, file_chunks, headings, passages
 from engine.text.normalisation import normalise
 
 _MANY = 100_000  # ids of one bulk change
@@ -282,30 +284,19 @@ class DocumentStore:
         async with self._database.write() as db:
             await check_collection(db, self._access, collection_id)
             moving = and_(documents.c.id.in_(ids[:_MANY]), self._living())
-            there = documents.alias()
-            taken = exists().where(
-                there.c.collection_id == collection_id,
-                there.c.file_name == documents.c.file_name,
-                there.c.id != documents.c.id,
-                there.c.deleted_at.is_(None),
-            )
-            name = documents.c.file_name
-            twice = select(name).where(moving).group_by(name).having(func.count() > 1)
-            clash = (await db.execute(select(name).where(moving, taken).union(twice))).scalar()
-            if clash is not None:
-                raise BadInput(
-                    f"That collection would have two files “{clash}”.", hint="Delete one of the two first."
-                )
-            changed = await db.execute(
-                update(documents)
-                .where(moving)
-                .values(collection_id=collection_id, updated_at=func.now())
-                .returning(documents.c.id)
-            )
-            moved = changed.scalars().all()
-            await bump_generation(db)
-            await note(db, self._access, "move", named(moved), f"to collection {collection_id}")
-            return len(moved)
+            return len(await put_into(db, self._access, moving, collection_id))
+
+    async def move_all(self, from_collection: int, into: int) -> int:
+        """Put all that a collection holds, deleted documents too, into another; returns how many.
+
+        An administrator's, who need not read either. Raises NotFound, BadInput.
+        """
+        self._access.require("administer")
+        async with self._database.write() as db:
+            for collection_id in (from_collection, into):
+                await check_collection(db, OPEN, collection_id)
+            held = documents.c.collection_id == from_collection
+            return len(await put_into(db, self._access, held, into))
 
     async def statistics(self) -> Statistics:
         """Counts for the top of the Documents page."""
@@ -339,7 +330,8 @@ class DocumentStore:
                     .order_by(func.count().desc(), grouped.c.value)
                 )
                 values.append(tuple(value for (value,) in rows))
-        return Facets(*values)
+            own = await db.execute(collection_names(self._access)) if self._access.on else ()
+            return Facets(*values, collections={number: name for number, name in own})
 
     async def file(self, document_id: int) -> bytes:
         """The file as it was ingested. Raises NotFound."""
@@ -377,17 +369,6 @@ class DocumentStore:
 
     def _living(self) -> ColumnElement[bool]:
         return and_(documents.c.deleted_at.is_(None), readable(self._access))
-
-
-async def bump_generation(db: AsyncConnection, *, passage_count: int = 0, term_count: int = 0) -> None:
-    """Note a change that search can see; the row stays locked until the transaction ends."""
-    await db.execute(
-        update(corpus).values(
-            generation=corpus.c.generation + 1,
-            passage_count=corpus.c.passage_count + passage_count,
-            term_count=corpus.c.term_count + term_count,
-        )
-    )
 
 
 def clean_tags(tags: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select
 
 from engine.access.principal import OPEN, Access
 from engine.caching.caches import LAYERS, Caches, LayerReport
-from engine.documents.store import bump_generation
+from engine.documents.generation import bump_generation
 from engine.errors import BadInput, DatabaseUnavailable, Unavailable
 from engine.observability.process import process_name
 from engine.operations.choices import ChoiceName, Choices

@@ -57,6 +57,7 @@ def conditions(filter: DocumentFilter, access: Access = OPEN) -> ColumnElement[b
         (documents.c.type, filter.types),
         (documents.c.language, filter.languages),
         (documents.c.status, filter.statuses),
+        (documents.c.collection_id, filter.collection_ids),
     ):
         if values:
             clauses.append(column.in_(values))

@@ -6,6 +6,7 @@ import pytest
 
 from engine.access.principal import SYSTEM, Principal, acting
 from engine.documents.jobs import Upload
+from engine.documents.model import DocumentFilter
 from engine.documents.queries import DocumentQuery
 from engine.engine import Engine
 from engine.errors import BadInput, NotAllowed, NotFound
@@ -133,6 +134,47 @@ async def test_documents_are_moved_by_those_who_read_both_collections(open_test_
                 await engine.entrance.collections.delete(board)
         with acting(anna), pytest.raises(BadInput, match=r"two files “zephyr\.md”"):
             await engine.documents.move([moved, wind], third)
+
+
+async def test_administrators_rename_and_empty_what_they_do_not_read(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine(access_control=True) as engine:
+        anna, root = await join(engine, "anna", "editor"), await join(engine, "root", "admin")
+        collections = engine.entrance.collections
+        with acting(root):
+            board, archive = await collections.create("Board"), await collections.create("Archive")
+            for number in (board, archive):
+                await collections.add_member(number, "anna")
+            await collections.rename(board, " The  board ")
+            with pytest.raises(BadInput, match="already"):
+                await collections.rename(board, "Archive")
+            with pytest.raises(NotFound):
+                await collections.rename(99, "Nowhere")
+        secret = await put(engine, anna, "zephyr.md", SECRET, board)
+        gone = await put(engine, anna, "old.md", OPEN_TEXT, board)
+        with acting(anna):
+            assert await engine.documents.delete([gone]) == 1
+            for work in (collections.rename(board, "Mine"), engine.documents.move_all(board, archive)):
+                with pytest.raises(NotAllowed):
+                    await work
+        with acting(root):
+            known = {c.name: (c.documents, c.deleted) for c in await collections.list()}
+            assert known["The board"] == (1, 1)
+            assert await engine.documents.move_all(board, archive) == 2
+            await collections.delete(board)
+            with pytest.raises(NotFound):
+                await engine.documents.get(secret)  # he moved it, and reads it no more than before
+        with acting(anna):
+            assert await engine.documents.restore([gone]) == 1
+            listed = await engine.documents.list(DocumentQuery(DocumentFilter(collection_ids=(archive,))))
+            assert {document.id for document in listed.rows} == {secret, gone}
+            assert (
+                "90 million"
+                in (await engine.ask(QUESTION, filter=DocumentFilter(collection_ids=(archive,)))).text
+            )
+        with acting(root):
+            within = DocumentFilter(collection_ids=(archive,))
+            assert (await engine.documents.list(DocumentQuery(within))).total == 0
+            assert "90 million" not in repr(await engine.ask(QUESTION, filter=within))
 
 
 async def test_readers_change_nothing(guarded: Engine) -> None:

@@ -90,7 +90,7 @@ async def test_a_link_shows_a_session_until_it_is_ended(guarded: Engine) -> None
         session = await sessions.create("Plans")
         await guarded.ask("What is planned?", session_id=session.id)
         first, token = await sessions.share(session.id), await sessions.share(session.id)
-        assert await sessions.is_shared(session.id)
+        assert (await sessions.get(session.id)).shared and not session.shared
     with acting(ben):
         seen, turns = await sessions.shared(token)
         assert (seen.id, [turn.answer.question for turn in turns]) == (session.id, ["What is planned?"])

@@ -11,13 +11,20 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import bridge as bridges
 from app.bridge import Bridge, get_bridge, publish
-from engine.engine import open_engine
+from app.visitor import Visitor
+from engine.access.principal import SYSTEM, Role, acting
+from engine.engine import Engine, open_engine
 from engine.settings import Settings
 from tests.conftest import ROOT
 
 Serve = Callable[..., AbstractContextManager[Bridge]]
 OpenTab = Callable[..., AppTest]
+SignIn = Callable[[str], None]
+
+PASSWORD = "correct horse battery"
+ACCOUNTS: dict[str, Role] = {"root": "admin", "olga": "operator", "emma": "editor", "rita": "reader"}
 
 
 @pytest.fixture(scope="session")
@@ -68,3 +75,31 @@ def open_tab() -> OpenTab:
         return tab.run()
 
     return opened
+
+
+@pytest.fixture(scope="module")
+def guarded(serve: Serve) -> Iterator[Bridge]:
+    """An engine with access control, and somebody of each role."""
+    with serve(access_control=True) as bridge:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bridges, "visitor", lambda: None)
+
+            async def add(engine: Engine) -> None:
+                with acting(SYSTEM):
+                    for name, role in ACCOUNTS.items():
+                        await engine.entrance.accounts.add(name, role, PASSWORD)
+
+            bridge.call(add)
+        yield bridge
+
+
+@pytest.fixture
+def come_as(guarded: Bridge, monkeypatch: pytest.MonkeyPatch) -> SignIn:
+    """Signs in; the cookie, which these tabs cannot have, is handed over."""
+
+    def come(name: str) -> None:
+        monkeypatch.setattr(bridges, "visitor", lambda: None)
+        token = guarded.call(lambda engine: engine.entrance.sign_ins.sign_in(name, PASSWORD))
+        monkeypatch.setattr(bridges, "visitor", lambda: Visitor(token=token))
+
+    return come
