@@ -110,17 +110,15 @@ def _draw_menu(bridge: Bridge, state: TabState, session: Session) -> None:
                 bridge.call(lambda engine: engine.sessions.rename(session.id, title))
                 st.rerun()
         draw_sharing(bridge, state, session)
-        with shown_errors():
-            text = bridge.call(lambda engine: engine.sessions.export(session.id))
-            st.download_button(
-                "Export as Markdown",
-                text,
-                file_name=f"{file_name(session.title)}.md",
-                mime="text/markdown",
-                on_click="ignore",
-                icon=":material/download:",
-                key="export",
-            )
+        st.download_button(
+            "Export as Markdown",
+            bridge.later(lambda engine: engine.sessions.export(session.id)),  # recorded once it is wanted
+            file_name=f"{file_name(session.title)}.md",
+            mime="text/markdown",
+            on_click="ignore",
+            icon=":material/download:",
+            key="export",
+        )
         if st.button("Delete chat", key="delete-session", icon=":material/delete:"):
             with shown_errors():
                 bridge.call(lambda engine: engine.sessions.delete(session.id))

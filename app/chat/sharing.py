@@ -49,7 +49,9 @@ def draw_shared(bridge: Bridge, token: str) -> None:
     """What a link leads to, read only. Raises NotFound for one that has ended."""
     session, turns = bridge.call(lambda engine: engine.sessions.shared(token))
     changed = bridge.call(lambda engine: engine.changed_sources(turns))
-    st.html(f"<h1>{escape(session.title)}</h1>{_told([turn.answer for turn in turns])}")
+    answers = [turn.answer for turn in turns]
+    named = session.title if not answers or session.title != answers[0].question else "Shared chat"
+    st.html(f"<h1>{escape(named)}</h1>{_told(answers)}")
     known = {turn.id: turn for turn in turns}
     for turn in turns:
         draw_turn(
@@ -63,7 +65,7 @@ def draw_shared(bridge: Bridge, token: str) -> None:
 
 
 def _told(answers: list[Answer]) -> str:
-    facts = ["Shared with you, to be read only."]
+    facts = ["Shared with you by a link, to be read only."]
     if not answers:
         facts.append("Nothing has been asked in it yet.")
     if hidden := sum(answer.text == HIDDEN for answer in answers):

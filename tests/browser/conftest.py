@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -41,6 +42,12 @@ class Tab:
         self.page.context.close()
         assert self.strangers == []
         assert self.complaints == []
+
+
+def show(page: Page, name: str) -> None:
+    """Keep a picture where one is asked for, to be looked at."""
+    if folder := os.environ.get("DOSSIER_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 @pytest.fixture(scope="module")  # while Playwright is open, this thread can run no loop for other tests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,19 +12,13 @@ from app.operations.charts import CHARTS
 from tests.redis_server import binaries, running
 from tests.storage import pgbouncer
 
-from .conftest import StartServer, Tab
+from .conftest import StartServer, Tab, show
 from .test_ask import idle, upload
 from .test_degraded import MEALS, POLICY, TRAINS, told, watch
 
 DRAWN_MS = 60_000  # the charts' library is large, and the first figures come after some ten seconds
 
 OpenTab = Callable[..., Tab]
-
-
-def show(page: Page, name: str) -> None:
-    """Keep a picture where one is asked for, to be looked at."""
-    if folder := os.environ.get("DOSSIER_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 def chart(page: Page, key: str) -> Locator:

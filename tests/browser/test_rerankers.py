@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.evaluation.conftest import QUESTIONS, documents, questions_on_documents
 
-from .conftest import StartServer, Tab
+from .conftest import StartServer, Tab, show
 from .test_ask import idle, upload
 
 CHART_MS = 40_000  # the library is large, and loaded when the first chart is drawn
@@ -24,12 +23,6 @@ OpenTab = Callable[..., Tab]
 def address(start_server: StartServer, browser: object) -> Iterator[str]:
     with start_server(CHALLENGER_RERANKER="none", CHALLENGER_SHARE="1") as address:
         yield address
-
-
-def show(page: Page, name: str) -> None:
-    """Keep a picture where one is asked for, to be looked at."""
-    if folder := os.environ.get("DOSSIER_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 def view(page: Page, name: str) -> None:

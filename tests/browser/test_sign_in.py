@@ -10,11 +10,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
 
-from .conftest import StartServer, Tab
+from .conftest import StartServer, Tab, show
 
 PASSWORD = "correct horse battery"
 
@@ -38,8 +38,9 @@ def engine_command(environment: dict[str, str], *arguments: str, given: str = ""
 def guarded(start_server: StartServer, database_url: str, home: object) -> Iterator[tuple[str, str]]:
     """A server with access control, and a reader's REST key."""
     database = {"DATABASE_URL": database_url, "DATABASE_SCHEMA": "sign_in", "DOSSIER_HOME": str(home)}
-    add = ("accounts", "add", "anna", "--role", "operator", "--password-stdin")
-    engine_command(database, *add, given=f"{PASSWORD}\n")
+    for name, role in (("anna", "operator"), ("emma", "editor"), ("rita", "reader")):
+        add = ("accounts", "add", name, "--role", role, "--password-stdin")
+        engine_command(database, *add, given=f"{PASSWORD}\n")
     key = engine_command(database, "keys", "create", "anna", "--name", "tests", "--scope", "read")
     del database["DOSSIER_HOME"]
     with start_server(ACCESS_CONTROL="true", **database) as address:
@@ -82,6 +83,50 @@ def test_in_with_a_password_through_a_reload_and_out_again(
     page.goto(f"{address}/documents")
     expect(page.get_by_text("Please sign in")).to_be_visible()
     tab.complaints = [told for told in tab.complaints if "401" not in told]  # the wrong password's
+
+
+def sign_in(page: Page, name: str) -> None:
+    """Fill in the form that is open."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_a_chat_is_shared_by_a_link_and_no_longer(
+    guarded: tuple[str, str], open_tab: Callable[..., Tab]
+) -> None:
+    address, _ = guarded
+    owner, reader = open_tab(f"{address}/documents").page, open_tab(address).page
+    sign_in(owner, "emma")
+    meals = "# Travel policy\n\n## Meals\n\nMeals abroad are refunded up to 45 euros a day.\n"
+    owner.set_input_files(
+        "input[type=file]", {"name": "travel.md", "mimeType": "text/markdown", "buffer": meals.encode()}
+    )
+    expect(owner.get_by_text("1 file added")).to_be_visible()
+    owner.get_by_role("link", name="Chat", exact=True).click()
+    owner.get_by_test_id("stChatInputTextArea").fill("How much is refunded for meals abroad?")
+    owner.keyboard.press("Enter")
+    expect(owner.locator(".answer")).to_contain_text("45 euros")
+    owner.get_by_role("button", name="Options").click()
+    owner.get_by_role("button", name="Share").click()
+    link = owner.get_by_test_id("stCode").inner_text().strip()
+    assert link.startswith(f"{address}/?shared=")
+    show(owner, "sharing")
+
+    # Whoever has it signs in first, and is then where it leads.
+    reader.goto(link)
+    sign_in(reader, "rita")
+    expect(reader.get_by_text("to be read only")).to_be_visible()
+    expect(reader.locator(".answer")).to_contain_text("45 euros")
+    expect(reader.locator(".passage mark")).to_contain_text("45 euros")
+    expect(reader.get_by_test_id("stChatInputTextArea")).to_have_count(0)
+    show(reader, "shared")
+    owner.get_by_role("button", name="Stop sharing").click()
+    expect(owner.get_by_role("button", name="Share")).to_be_visible()
+    reader.reload()
+    expect(reader.get_by_text("This link leads to no chat.")).to_be_visible()
+    expect(reader.locator(".answer")).to_have_count(0)
+    show(reader, "ended")
 
 
 def test_routes_ask_for_a_key(guarded: tuple[str, str]) -> None:
