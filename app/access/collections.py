@@ -18,14 +18,15 @@ _EVERYONE = "Everyone reads it"
 def draw_collections(bridge: Bridge) -> None:
     """Which collections there are, and who reads them."""
     with shown_errors():
-        known = bridge.call(lambda engine: engine.entrance.collections.list())
         accounts = [account.name for account in bridge.call(lambda engine: engine.entrance.accounts.list())]
         place = st.container()
         with st.container(horizontal=True):
             with st.popover("Create a collection", icon=":material/create_new_folder:", key="col-create"):
                 _draw_create(bridge, accounts)
-            with st.popover("Change a collection", icon=":material/folder_shared:", key="col-change"):
-                _draw_change(bridge, known, accounts)
+            changing = st.popover("Change a collection", icon=":material/folder_shared:", key="col-change")
+        known = bridge.call(lambda engine: engine.entrance.collections.list())
+        with changing:
+            _draw_change(bridge, known, accounts)
         with place:
             _draw_table(bridge.call(lambda engine: engine.entrance.collections.list()))
         st.caption(

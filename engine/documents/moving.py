@@ -41,7 +41,7 @@ async def put_into(
         .values(collection_id=collection_id, updated_at=func.now())
         .returning(documents.c.id)
     )
-    moved = changed.scalars().all()
+    moved: Sequence[int] = changed.scalars().all()
     await bump_generation(db)
     await note(db, access, "move", named(moved), f"to collection {collection_id}")
     return moved

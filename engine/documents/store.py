@@ -321,7 +321,7 @@ class DocumentStore:
         living = self._living()
         tag = func.unnest(documents.c.tags).label("tag")
         async with self._database.read() as db:
-            values = []
+            values: builtins.list[tuple[str, ...]] = []
             for column in (documents.c.type, documents.c.language, tag):
                 grouped = select(column.label("value")).where(living).subquery()
                 rows = await db.execute(
@@ -331,7 +331,8 @@ class DocumentStore:
                 )
                 values.append(tuple(value for (value,) in rows))
             own = await db.execute(collection_names(self._access)) if self._access.on else ()
-            return Facets(*values, collections={number: name for number, name in own})
+            types, languages, tags = values
+            return Facets(types, languages, tags, {number: name for number, name in own})
 
     async def file(self, document_id: int) -> bytes:
         """The file as it was ingested. Raises NotFound."""
