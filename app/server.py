@@ -36,6 +36,7 @@ from engine.errors import NotSignedIn  # noqa: E402
 from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 from engine.text.languages import prepare as prepare_languages  # noqa: E402
 
+gc.enable()
 log = logging.getLogger(__name__)
 
 # How long a thread that computes keeps the event loop from its turn; Python's own are 5 ms, and the

@@ -40,6 +40,7 @@ from engine.observability.traffic import Traffic
 from engine.observability.watch import watching
 from engine.opening import (
     Entrance,
+    load_embedder,
     open_database,
     open_entrance,
     open_exporter,
@@ -56,7 +57,6 @@ from engine.options import (
     asking_limits,
     cache_options,
     chosen_by_settings,
-    embedder_options,
     parsing_limits,
     reranker_options,
 )
@@ -65,7 +65,6 @@ from engine.reranking.base import Scores
 from engine.reranking.cascade import NAME as CASCADE
 from engine.reranking.models import RerankerModels
 from engine.reranking.tokens import PassageTokens
-from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedding
 from engine.retrieval.model import Candidate
 from engine.retrieval.pipelines import parse_pipeline
@@ -296,11 +295,11 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
         access = Access(settings.access_control)
         traffic = Traffic()
         traces = Traces([metrics, traffic, *open_exporter(stack, settings)], access)
+        loading = load_embedder(stack, settings, home)  # while the database may still be starting
         database = await open_database(stack, settings, waited=metrics.pool_wait.observe)
         await migrate(database)
         redis = await open_redis(stack, settings)
-        embedder = await open_embedder(settings.embedder, embedder_options(settings, home))
-        stack.push_async_callback(embedder.aclose)
+        embedder = await loading
         vectors = VectorIndex(embedder.name, embedder.dimension)
         await vectors.prepare(database)
         documents = DocumentStore(database, access)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from engine.errors import DossierError
 
@@ -33,13 +34,20 @@ async def keeping_house(engine: Engine) -> AsyncIterator[None]:
 
 async def _keep_house(engine: Engine) -> None:
     """Index what another embedder or a dead process left behind; purge what was deleted long enough ago."""
-    with contextlib.suppress(DossierError):
-        if behind := await engine.ingestion.behind():
-            log.info("%d documents are indexed anew; until then words alone may find them.", len(behind))
-            await engine.ingestion.reindex(behind)
+    indexing: UUID | None = None
     while True:
         try:
+            jobs = engine.ingestion.snapshots()
+            if not any(job.id == indexing and not job.finished for job in jobs):
+                indexing = await _index(engine)
             await engine.purge()
         except DossierError as error:
-            log.warning("Purging is put off: %s", error)
+            log.warning("Housekeeping is put off: %s", error)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def _index(engine: Engine) -> UUID | None:
+    if not (behind := await engine.ingestion.behind()):
+        return None
+    log.info("%d documents are indexed anew; until then words alone may find them.", len(behind))
+    return (await engine.ingestion.reindex(behind)).id

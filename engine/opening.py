@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from engine.access.accounts import AccountStore
 from engine.access.audit import Audit
@@ -20,17 +23,19 @@ from engine.access.sign_ins import SignIns
 from engine.answering.base import Answerer
 from engine.answering.language_model import LanguageModel, LanguageModelAnswerer
 from engine.chat.hot_copy import HotCopy
-from engine.errors import ModelUnavailable
+from engine.errors import DossierError, ModelUnavailable
 from engine.observability.headers import parse_headers
 from engine.observability.metrics import Metrics
 from engine.observability.rerankers import MeasuredReranker
 from engine.observability.traces import Listener
 from engine.operations.operations import Reload
+from engine.options import embedder_options
 from engine.reranking import RERANKERS, RerankerParts
 from engine.reranking.base import BUILT_IN, Reranker
 from engine.reranking.cascade import NAME as CASCADE
 from engine.reranking.models import RerankerModels
 from engine.reranking.stand_in import StandIn
+from engine.retrieval.embedders import open_embedder
 from engine.retrieval.embedders.base import Embedder
 from engine.retrieval.embedders.local import LocalEmbedder
 from engine.retrieval.vector import SERVER_SETTINGS
@@ -63,6 +68,20 @@ async def open_database(
     )
     stack.push_async_callback(database.aclose)
     return database
+
+
+def load_embedder(stack: AsyncExitStack, settings: Settings, home: Path) -> asyncio.Task[Embedder]:
+    """The embedder, once its model is loaded; the task raises as `open_embedder` does."""
+    opening = open_embedder(settings.embedder, embedder_options(settings, home))
+    loading = asyncio.create_task(opening, name="embedder")
+
+    async def close() -> None:
+        loading.cancel()  # one that is not awaited any more, since something else failed
+        with contextlib.suppress(asyncio.CancelledError, DossierError):
+            await (await loading).aclose()
+
+    stack.push_async_callback(close)
+    return loading
 
 
 @dataclass(frozen=True, slots=True)

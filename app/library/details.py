@@ -62,7 +62,7 @@ def draw_details(bridge: Bridge, document: Document, *, edits: bool) -> None:
             metadata = Metadata(
                 title, language, status, published, effective, expires, superseded_by, tuple(tags)
             )
-            bridge.call(lambda engine: engine.ingestion.edit(document.id, metadata))
+            bridge.call(lambda engine: engine.ingestion.edit(document.id, metadata, given))
             st.toast("Saved.", icon=":material/check:")
             st.rerun()
 

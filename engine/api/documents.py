@@ -168,8 +168,8 @@ def document_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> A
     @router.patch("/documents/{document_id}", response_model=Document, summary="Edit a document's metadata")
     async def edit(document_id: DocumentId, body: MetadataBody) -> Response:
         opened = engine()
-        document = await opened.documents.get(document_id)
-        return as_json(await opened.ingestion.edit(document_id, body.applied(document.metadata)))
+        was = (await opened.documents.get(document_id)).metadata
+        return as_json(await opened.ingestion.edit(document_id, body.applied(was), was))
 
     @router.delete(
         "/documents/{document_id}",

@@ -53,7 +53,12 @@ class PreparedDocument:
     passages: Sequence[IndexedPassage]
     outline: Sequence[OutlineEntry] = ()
     collection_id: int = DEFAULT
-    indexed_title: str = ""  # where a person has given it another than the metadata's
+    indexed_title: str = ""  # as a person has given it; empty: the metadata's, whatever a person says
+
+    @property
+    def title(self) -> str:
+        """The one that its passages are indexed under."""
+        return self.indexed_title or self.metadata.title
 
 
 class DocumentIndex:
@@ -105,11 +110,15 @@ class DocumentIndex:
         async with self._database.read() as db:
             return (await db.execute(statement)).scalar()
 
-    async def store(self, prepared: PreparedDocument, *, again: bool = False) -> tuple[int, Outcome]:
+    async def store(
+        self, prepared: PreparedDocument, *, again: int | None = None
+    ) -> tuple[int, Outcome] | None:
         """Store a document, or put a new version in the place of the one of that file name.
 
-        again: store even if the content is the same (re-indexing); the version stays.
+        again: the document that is indexed anew; its content and version stay.
         What a person has edited is kept. Readers see the old version until the commit.
+        None, and nothing is stored, where it was prepared for what has changed since: a person has given
+        another title, or what is indexed anew has another content, name or place, or is gone.
         """
         async with self._database.write() as db:
             await db.execute(text("SET LOCAL statement_timeout = 0"))
@@ -119,16 +128,23 @@ class DocumentIndex:
             )
             before = (
                 await db.execute(
-                    select(documents).where(
+                    select(documents)
+                    .where(
                         documents.c.file_name == prepared.file_name,
                         documents.c.collection_id == prepared.collection_id,
                         documents.c.deleted_at.is_(None),
                     )
+                    .with_for_update(key_share=True)  # edits wait, or are seen
                 )
             ).first()
             same = before is not None and before.content_hash == prepared.content_hash
-            if before is not None and same and not again:
+            if again is not None and (before is None or before.id != again or not same):
+                return None
+            if before is not None and same and again is None:
                 return before.id, "unchanged"
+            edited = before.title if before is not None and "title" in before.edited else ""
+            if edited and prepared.indexed_title and edited != prepared.indexed_title:
+                return None
             if before is None:
                 document_id = await self._insert(db, prepared)
                 removed = (0, 0)
@@ -154,10 +170,10 @@ class DocumentIndex:
             )
             await bump_generation(db, term_count=terms)
             await db.execute(update(documents).where(documents.c.id == document_id).values(term_count=terms))
-            action = "index anew" if again else "upload"
+            action = "upload" if again is None else "index anew"
             where = f"collection {prepared.collection_id}, {named([document_id])}"
             await note(db, self._access, action, prepared.file_name, where)
-        return document_id, "done" if before is None or again else "replaced"
+        return document_id, "replaced" if before is not None and again is None else "done"
 
     async def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago than that; returns how many documents."""
@@ -285,7 +301,7 @@ def _described(prepared: PreparedDocument) -> dict[str, object]:
         "size_bytes": len(prepared.content),
         "page_count": prepared.page_count,
         "passage_count": len(prepared.passages),
-        "indexed_title": prepared.indexed_title or prepared.metadata.title,
+        "indexed_title": prepared.title,
     }
 
 

@@ -99,15 +99,12 @@ class Ingestion:
     async def reindex(self, document_ids: Sequence[int]) -> Job:
         """Read, split and embed stored documents anew, from the files they were made of."""
         self._access.require("edit")
-        chosen = [await self._store.get(document_id) for document_id in document_ids]
+        names = [(await self._store.get(document_id)).file_name for document_id in document_ids]
 
-        async def work(position: int, report: Report) -> FileProgress:
-            document = chosen[position]
-            content = await self._store.file(document.id)
-            upload = Upload(document.file_name, content)
-            return await self._ingest(upload, report, document.collection_id, again=True)
+        def work(position: int, report: Report) -> Awaitable[FileProgress]:
+            return self._index_anew(document_ids[position], report)
 
-        return self._start([document.file_name for document in chosen], work)
+        return self._start(names, work)
 
     async def behind(self) -> list[int]:
         """Documents that the indexes do not hold as they are now: of another embedder, or renamed."""
@@ -208,21 +205,49 @@ class Ingestion:
                 for file in running.files
             ]
 
-    async def _ingest(
-        self, upload: Upload, report: Report, collection_id: int, *, again: bool = False
-    ) -> FileProgress:
+    async def _ingest(self, upload: Upload, report: Report, collection_id: int) -> FileProgress:
         file_name = check_name(upload.file_name)
         report("parsing", 0, 0)
         content = await self._read(upload.content, file_name)
         content_hash = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
-        known = None
-        if not again:
-            known = await self._index.find_unchanged(file_name, content_hash, collection_id)
+        known = await self._index.find_unchanged(file_name, content_hash, collection_id)
         if known is not None:
             document = await self._store.get(known)
             same_name = document.file_name == file_name
             message = "" if same_name else f"Its content is already here as “{document.file_name}”."
             return FileProgress(file_name, "unchanged", message=message, document_id=known)
+        done = None
+        while done is None:
+            done = await self._take_in(file_name, content, content_hash, collection_id, report)
+        return done
+
+    async def _index_anew(self, document_id: int, report: Report) -> FileProgress:
+        done = None
+        while done is None:  # as it is by now: it may have been edited, or got another content
+            document = await self._store.get(document_id)
+            report("parsing", 0, 0)
+            content = await self._store.file(document_id)
+            done = await self._take_in(
+                document.file_name,
+                content,
+                document.content_hash,
+                document.collection_id,
+                report,
+                again=document_id,
+            )
+        return done
+
+    async def _take_in(
+        self,
+        file_name: str,
+        content: bytes,
+        content_hash: str,
+        collection_id: int,
+        report: Report,
+        *,
+        again: int | None = None,
+    ) -> FileProgress | None:
+        """Read, embed and store it; None where it is to be begun again (see `DocumentIndex.store`)."""
         parsed = await parse_in_process(content, file_name, self._limits)
         drafts = await asyncio.to_thread(split_passages, parsed)
         if not drafts:
@@ -232,30 +257,31 @@ class Ingestion:
         title = await self._index.edited_title(file_name, collection_id) or metadata.title
         passages = await self._embed(drafts, title, metadata.language, report)
         report("storing", len(drafts), len(drafts))
-        document_id, outcome = await self._index.store(
-            PreparedDocument(
-                file_name=file_name,
-                type=format_of(file_name),
-                content=content,
-                content_hash=content_hash,
-                page_count=parsed.page_count,
-                metadata=metadata,
-                passages=passages,
-                indexed_title=title,
-                outline=outline,
-                collection_id=collection_id,
-            ),
-            again=again,
+        prepared = PreparedDocument(
+            file_name=file_name,
+            type=format_of(file_name),
+            content=content,
+            content_hash=content_hash,
+            page_count=parsed.page_count,
+            metadata=metadata,
+            passages=passages,
+            indexed_title=title,
+            outline=outline,
+            collection_id=collection_id,
         )
+        stored = await self._index.store(prepared, again=again)
+        if stored is None:
+            return None
+        document_id, outcome = stored
         return FileProgress(file_name, outcome, len(drafts), len(drafts), document_id=document_id)
 
-    async def edit(self, document_id: int, metadata: Metadata) -> Document:
+    async def edit(self, document_id: int, metadata: Metadata, was: Metadata | None = None) -> Document:
         """Set what a person may edit; a new title is indexed in the background.
 
-        Raises NotFound, or BadInput that names the field.
+        was: see `DocumentStore.update`. Raises NotFound, or BadInput that names the field.
         """
         before = await self._store.get(document_id)
-        after = await self._store.update(document_id, metadata)
+        after = await self._store.update(document_id, metadata, was)
         if after.metadata.title != before.metadata.title:
             await self.reindex([document_id])
         return after

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, Select, select
 
 from engine.documents.model import Document, Metadata, Passage
 from engine.storage.tables import documents, passages
+from engine.text.normalisation import normalise
 
 METADATA = (
     "title",
@@ -73,3 +76,14 @@ def document_of(row: Row[Any]) -> Document:
         deleted_at=row.deleted_at,
         collection_id=row.collection_id,
     )
+
+
+def columns_of(metadata: Metadata) -> dict[str, Any]:
+    """What a person may edit, in the form in which it is stored."""
+    return asdict(metadata) | {"title": normalise(metadata.title), "tags": clean_tags(metadata.tags)}
+
+
+def clean_tags(tags: Sequence[str]) -> list[str]:
+    """Tags in one form: single spaces, no commas, no repetitions, at most 50 of 50 characters."""
+    cleaned = (normalise(tag.replace(",", " "))[:50] for tag in tags)
+    return [*dict.fromkeys(tag for tag in cleaned if tag)][:50]

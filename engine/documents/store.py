@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, text, update
@@ -18,12 +17,18 @@ from engine.documents.model import STATUSES, Document, Metadata, Passage, Status
 from engine.documents.moving import put_into
 from engine.documents.paging import SORTS, Position, beyond, ordering
 from engine.documents.queries import Change, DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
-from engine.documents.rows import METADATA, document_of, passage_of, select_passages
+from engine.documents.rows import (
+    METADATA,
+    clean_tags,
+    columns_of,
+    document_of,
+    passage_of,
+    select_passages,
+)
 from engine.errors import BadInput, NotFound
 from engine.retrieval.scope import conditions, readable, search_form
 from engine.storage.database import Database
 from engine.storage.tables import documents, file_chunks, headings, passages
-from engine.text.normalisation import normalise
 
 _MANY = 100_000  # ids of one bulk change
 
@@ -99,10 +104,9 @@ class DocumentStore:
         async with self._database.read() as db:
             return await self._get(db, document_id)
 
-    async def _get(self, db: AsyncConnection, document_id: int) -> Document:
-        row = (
-            await db.execute(select(documents).where(documents.c.id == document_id, self._living()))
-        ).first()
+    async def _get(self, db: AsyncConnection, document_id: int, *, lock: bool = False) -> Document:
+        found = select(documents).where(documents.c.id == document_id, self._living())
+        row = (await db.execute(found.with_for_update(key_share=True) if lock else found)).first()
         if row is None:
             raise NotFound(f"There is no document {document_id}.", hint="It may have been deleted.")
         return document_of(row)
@@ -166,11 +170,14 @@ class DocumentStore:
         async with self._database.read() as db:
             return tuple(OutlineEntry(*row) for row in await db.execute(statement))
 
-    async def update(self, document_id: int, metadata: Metadata) -> Document:
-        """Set what a person may edit. Raises NotFound, or BadInput that names the field."""
+    async def update(self, document_id: int, metadata: Metadata, was: Metadata | None = None) -> Document:
+        """Set what a person may edit. Raises NotFound, or BadInput that names the field.
+
+        was: what the edit began from. What it left so stays as it is by now: others may have edited it.
+        """
         self._access.require("edit")
-        title = normalise(metadata.title)
-        if not title:
+        given = columns_of(metadata)
+        if not given["title"]:
             raise BadInput("A document needs a title.")
         if metadata.status not in STATUSES:
             raise BadInput(
@@ -178,24 +185,26 @@ class DocumentStore:
             )
         if metadata.superseded_by == document_id:
             raise BadInput("A document cannot supersede itself.")
-        if metadata.effective_on and metadata.expires_on and metadata.expires_on < metadata.effective_on:
-            raise BadInput("The document would expire before it takes effect.", hint="Check the two dates.")
-        given = asdict(metadata) | {"title": title, "tags": clean_tags(metadata.tags)}
         async with self._database.write() as db:
-            document = await self._get(db, document_id)
-            if metadata.superseded_by is not None:
-                await self._get(db, metadata.superseded_by)
-            before = asdict(document.metadata) | {"tags": [*document.metadata.tags]}
-            changed = {name: given[name] for name in METADATA if given[name] != before[name]}
+            document = await self._get(db, document_id, lock=True)
+            now = columns_of(document.metadata)
+            began = now if was is None else columns_of(was)
+            changed = {n: given[n] for n in METADATA if given[n] not in (began[n], now[n])}
             if not changed:
                 return document
+            after = now | changed
+            begins, ends = after["effective_on"], after["expires_on"]
+            if begins and ends and ends < begins:
+                raise BadInput("The document would expire before it takes effect.", hint="Check the dates.")
+            if "superseded_by" in changed and metadata.superseded_by is not None:
+                await self._get(db, metadata.superseded_by)
             row = await db.execute(
                 update(documents)
                 .where(documents.c.id == document_id)
                 .values(
                     **changed,
                     edited=documents.c.edited.concat(list(changed)),
-                    search_text=search_form(f"{title} {document.file_name}"),
+                    search_text=search_form(f"{after['title']} {document.file_name}"),
                     updated_at=func.now(),
                 )
                 .returning(documents)
@@ -370,9 +379,3 @@ class DocumentStore:
 
     def _living(self) -> ColumnElement[bool]:
         return and_(documents.c.deleted_at.is_(None), readable(self._access))
-
-
-def clean_tags(tags: Sequence[str]) -> list[str]:
-    """Tags in one form: single spaces, no commas, no repetitions, at most 50 of 50 characters."""
-    cleaned = (normalise(tag.replace(",", " "))[:50] for tag in tags)
-    return [*dict.fromkeys(tag for tag in cleaned if tag)][:50]

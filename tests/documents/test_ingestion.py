@@ -16,6 +16,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from engine import housekeeping
 from engine.documents.jobs import Job, Upload
 from engine.documents.queries import DocumentQuery
 from engine.engine import Engine
@@ -159,6 +160,49 @@ async def test_a_new_title_comes_into_the_indexes_though_its_process_dies_first(
         while not await engine.search("quy che cong tac", pipeline="bm25"):
             await asyncio.sleep(0.05)
         assert not await engine.search("travel policy", pipeline="bm25")
+
+
+async def test_a_new_title_comes_into_the_indexes_though_indexing_it_failed(
+    open_test_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "HOUSEKEEPING_SECONDS", 0.05)
+    async with open_test_engine() as engine, asyncio.timeout(20):
+        job = await ingest(engine, Upload("travel_policy.txt", b"Meals are refunded up to 45 euros a day."))
+        document = await engine.documents.get(job.files[0].document_id or 0)
+        await engine.documents.update(document.id, replace(document.metadata, title="Quy chế công tác"))
+        while not await engine.search("quy che cong tac", pipeline="bm25"):
+            await asyncio.sleep(0.05)
+
+
+async def test_a_title_given_while_a_new_version_comes_in_loses_neither(engine: Engine) -> None:
+    job = await ingest(engine, Upload("rules.md", b"# Rules\n\nThe limit is nine euros."))
+    document = await engine.documents.get(job.files[0].document_id or 0)
+    newer = LONG[:30_000].encode()
+    coming = await engine.ingestion.submit([Upload("rules.md", newer)])
+    await until_embedding(engine, coming)
+    await engine.ingestion.edit(document.id, replace(document.metadata, title="Quy chế chi tiêu"))
+    for job in await engine.ingestion.jobs():
+        assert {file.stage for file in (await engine.ingestion.wait(job.id)).files} <= {"done", "replaced"}
+    assert await engine.documents.file(document.id) == newer
+    assert (await engine.documents.get(document.id)).version == 2
+    assert await engine.ingestion.behind() == []
+
+
+async def test_what_is_deleted_while_it_is_indexed_anew_stays_deleted(engine: Engine) -> None:
+    job = await ingest(engine, Upload("rules.md", LONG[:30_000].encode()))
+    document_id = job.files[0].document_id or 0
+    again = await engine.ingestion.reindex([document_id])
+    await until_embedding(engine, again)
+    await engine.documents.delete([document_id])
+    (file,) = (await engine.ingestion.wait(again.id)).files
+    assert file.stage == "failed" and "no document" in file.message
+    assert await engine.documents.count() == 0
+
+
+async def until_embedding(engine: Engine, job: Job) -> None:
+    async with asyncio.timeout(20):
+        while (await engine.ingestion.job(job.id)).files[0].stage != "embedding":
+            await asyncio.sleep(0.002)
 
 
 async def test_an_unknown_job_is_not_found(engine: Engine) -> None:

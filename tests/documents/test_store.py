@@ -79,6 +79,19 @@ async def test_edits_are_kept_when_a_new_version_arrives(stocked: Engine) -> Non
     assert not any("ten days" in candidate.passage.text for candidate in found)
 
 
+async def test_editors_at_once_leave_each_others_fields_alone(stocked: Engine) -> None:
+    document = await named(stocked, "travel.md")
+    was = document.metadata
+    for edit in ({"title": "How we travel"}, {"status": "draft"}, {"tags": ("hr",)}):
+        await stocked.ingestion.edit(document.id, replace(was, **edit), was)  # all from the same reading
+    after = (await stocked.documents.get(document.id)).metadata
+    assert after == replace(was, title="How we travel", status="draft", tags=("hr",))
+    # One that makes no sense together with another's is refused.
+    await stocked.documents.update(document.id, replace(was, effective_on=date(2026, 2, 1)), was)
+    with pytest.raises(BadInput):
+        await stocked.documents.update(document.id, replace(was, expires_on=date(2026, 1, 1)), was)
+
+
 async def test_the_same_content_again_changes_nothing(stocked: Engine) -> None:
     job = await stocked.ingestion.submit([Upload("copy of travel.md", FILES["travel.md"].encode())])
     job = await stocked.ingestion.wait(job.id)
