@@ -177,7 +177,7 @@ async def test_a_new_title_comes_into_the_indexes_though_indexing_it_failed(
 async def test_a_title_given_while_a_new_version_comes_in_loses_neither(engine: Engine) -> None:
     job = await ingest(engine, Upload("rules.md", b"# Rules\n\nThe limit is nine euros."))
     document = await engine.documents.get(job.files[0].document_id or 0)
-    newer = LONG[:30_000].encode()
+    newer = LONG[:12_000].encode()
     coming = await engine.ingestion.submit([Upload("rules.md", newer)])
     await until_embedding(engine, coming)
     await engine.ingestion.edit(document.id, replace(document.metadata, title="Quy chế chi tiêu"))
@@ -189,7 +189,7 @@ async def test_a_title_given_while_a_new_version_comes_in_loses_neither(engine: 
 
 
 async def test_what_is_deleted_while_it_is_indexed_anew_stays_deleted(engine: Engine) -> None:
-    job = await ingest(engine, Upload("rules.md", LONG[:30_000].encode()))
+    job = await ingest(engine, Upload("rules.md", LONG[:12_000].encode()))
     document_id = job.files[0].document_id or 0
     again = await engine.ingestion.reindex([document_id])
     await until_embedding(engine, again)

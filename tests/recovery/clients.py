@@ -20,6 +20,7 @@ from engine.errors import DatabaseUnavailable
 from engine.operations.choices import RERANKER, THRESHOLD, Choices
 
 RETRY_SECONDS = 0.1
+PAUSE_SECONDS = 0.3  # longest between two works of one client
 REQUEST_SECONDS = 8.0
 EDITED: dict[str, Callable[[], object]] = {
     "tags": lambda: [uuid4().hex],
@@ -111,7 +112,7 @@ class Clients:
                 await self._running.wait()
                 self._idle -= 1
             await work()
-            await asyncio.sleep(random.uniform(0, 0.1))
+            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
 
     async def _upload(self) -> None:
         """A new file, a new version of one, or the same again; sometimes twice at the same moment."""
