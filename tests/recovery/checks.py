@@ -66,7 +66,7 @@ async def _settings(db: AsyncConnection, ledger: Ledger) -> list[str]:
         for (n, name), value in ledger.edits.items()
         if n not in documents or documents[n][name] != value
     ]
-    chosen = dict((await db.execute(text("SELECT name, value FROM choices"))).tuples().all())
+    chosen = {row.name: row.value for row in await db.execute(text("SELECT name, value FROM choices"))}
     return found + [f"{name} lost" for name, value in ledger.choices.items() if chosen.get(name) != value]
 
 
