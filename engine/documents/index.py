@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import and_, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.audit import named, note
@@ -19,6 +19,7 @@ from engine.access.principal import OPEN, Access
 from engine.documents.generation import bump_generation
 from engine.documents.model import Metadata, PassageDraft
 from engine.documents.queries import OutlineEntry
+from engine.errors import NotFound
 from engine.retrieval.lexical import add_postings, remove_postings
 from engine.retrieval.scope import search_form
 from engine.retrieval.vector import VectorIndex
@@ -53,12 +54,21 @@ class PreparedDocument:
     passages: Sequence[IndexedPassage]
     outline: Sequence[OutlineEntry] = ()
     collection_id: int = DEFAULT
-    indexed_title: str = ""  # as a person has given it; empty: the metadata's, whatever a person says
+    indexed_title: str = ""  # where a person has given it another than the metadata's
 
     @property
     def title(self) -> str:
         """The one that its passages are indexed under."""
         return self.indexed_title or self.metadata.title
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """title_behind: a person has given it another title than it was prepared with."""
+
+    document_id: int
+    outcome: Outcome
+    title_behind: bool = False
 
 
 class DocumentIndex:
@@ -99,6 +109,13 @@ class DocumentIndex:
             missing = await self._vectors.documents_missing(db)
             return sorted({*missing, *(await db.execute(renamed)).scalars()})
 
+    async def title_behind(self, document_id: int) -> bool:
+        """Whether its passages are found by another title than it has."""
+        renamed = documents.c.title != documents.c.indexed_title
+        async with self._database.read() as db:
+            found = await db.execute(select(renamed).where(documents.c.id == document_id))
+            return bool(found.scalar())
+
     async def edited_title(self, file_name: str, collection_id: int) -> str | None:
         """The title that a person gave to the document of that file name, if any did."""
         statement = select(documents.c.title).where(
@@ -110,41 +127,35 @@ class DocumentIndex:
         async with self._database.read() as db:
             return (await db.execute(statement)).scalar()
 
-    async def store(
-        self, prepared: PreparedDocument, *, again: int | None = None
-    ) -> tuple[int, Outcome] | None:
+    async def store(self, prepared: PreparedDocument, *, again: int | None = None) -> Stored:
         """Store a document, or put a new version in the place of the one of that file name.
 
-        again: the document that is indexed anew; its content and version stay.
+        again: the document that is indexed anew: its content and version stay, and where it has got another
+        content or title since it was prepared, all stays, for whoever changed it has it indexed.
         What a person has edited is kept. Readers see the old version until the commit.
-        None, and nothing is stored, where it was prepared for what has changed since: a person has given
-        another title, or what is indexed anew has another content, name or place, or is gone.
+        Raises NotFound for one to be indexed anew that is gone.
         """
+        this = documents.c.id == again
+        if again is None:
+            this = and_(
+                documents.c.file_name == prepared.file_name,
+                documents.c.collection_id == prepared.collection_id,
+            )
         async with self._database.write() as db:
             await db.execute(text("SET LOCAL statement_timeout = 0"))
             await db.execute(
                 text("SELECT pg_advisory_xact_lock(hashtextextended(:name, :collection))"),
                 {"name": prepared.file_name, "collection": prepared.collection_id},
             )
-            before = (
-                await db.execute(
-                    select(documents)
-                    .where(
-                        documents.c.file_name == prepared.file_name,
-                        documents.c.collection_id == prepared.collection_id,
-                        documents.c.deleted_at.is_(None),
-                    )
-                    .with_for_update(key_share=True)  # edits wait, or are seen
-                )
-            ).first()
+            found = select(documents).where(this, documents.c.deleted_at.is_(None))
+            # Edits wait until this is committed, or are seen.
+            before = (await db.execute(found.with_for_update(key_share=True))).first()
+            if again is not None and before is None:
+                raise NotFound(f"There is no document {again}.", hint="It may have been deleted.")
             same = before is not None and before.content_hash == prepared.content_hash
-            if again is not None and (before is None or before.id != again or not same):
-                return None
-            if before is not None and same and again is None:
-                return before.id, "unchanged"
-            edited = before.title if before is not None and "title" in before.edited else ""
-            if edited and prepared.indexed_title and edited != prepared.indexed_title:
-                return None
+            edited = before is not None and "title" in before.edited and before.title != prepared.title
+            if before is not None and (same if again is None else edited or not same):
+                return Stored(before.id, "unchanged")
             if before is None:
                 document_id = await self._insert(db, prepared)
                 removed = (0, 0)
@@ -173,7 +184,8 @@ class DocumentIndex:
             action = "upload" if again is None else "index anew"
             where = f"collection {prepared.collection_id}, {named([document_id])}"
             await note(db, self._access, action, prepared.file_name, where)
-        return document_id, "replaced" if before is not None and again is None else "done"
+        outcome: Outcome = "replaced" if before is not None and again is None else "done"
+        return Stored(document_id, outcome, title_behind=edited)
 
     async def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago than that; returns how many documents."""

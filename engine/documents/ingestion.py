@@ -216,26 +216,26 @@ class Ingestion:
             same_name = document.file_name == file_name
             message = "" if same_name else f"Its content is already here as “{document.file_name}”."
             return FileProgress(file_name, "unchanged", message=message, document_id=known)
-        done = None
-        while done is None:
-            done = await self._take_in(file_name, content, content_hash, collection_id, report)
-        return done
+        return await self._take_in(file_name, content, content_hash, collection_id, report)
 
     async def _index_anew(self, document_id: int, report: Report) -> FileProgress:
-        done = None
-        while done is None:  # as it is by now: it may have been edited, or got another content
-            document = await self._store.get(document_id)
-            report("parsing", 0, 0)
-            content = await self._store.file(document_id)
-            done = await self._take_in(
-                document.file_name,
-                content,
-                document.content_hash,
-                document.collection_id,
-                report,
-                again=document_id,
-            )
-        return done
+        document = await self._store.get(document_id)
+        report("parsing", 0, 0)
+        content = await self._store.file(document_id)
+        return await self._take_in(
+            document.file_name,
+            content,
+            document.content_hash,
+            document.collection_id,
+            report,
+            again=document_id,
+        )
+
+    async def _index_title(self, document_id: int, report: Report) -> FileProgress:
+        document = await self._store.get(document_id)
+        if not await self._index.title_behind(document_id):  # indexed together with an edit before
+            return FileProgress(document.file_name, "unchanged", document_id=document_id)
+        return await self._index_anew(document_id, report)
 
     async def _take_in(
         self,
@@ -246,8 +246,8 @@ class Ingestion:
         report: Report,
         *,
         again: int | None = None,
-    ) -> FileProgress | None:
-        """Read, embed and store it; None where it is to be begun again (see `DocumentIndex.store`)."""
+    ) -> FileProgress:
+        """Read, embed and store it; again: see `DocumentIndex.store`."""
         parsed = await parse_in_process(content, file_name, self._limits)
         drafts = await asyncio.to_thread(split_passages, parsed)
         if not drafts:
@@ -270,10 +270,11 @@ class Ingestion:
             collection_id=collection_id,
         )
         stored = await self._index.store(prepared, again=again)
-        if stored is None:
-            return None
-        document_id, outcome = stored
-        return FileProgress(file_name, outcome, len(drafts), len(drafts), document_id=document_id)
+        if stored.title_behind:
+            self._start_title(stored.document_id, file_name)
+        return FileProgress(
+            file_name, stored.outcome, len(drafts), len(drafts), document_id=stored.document_id
+        )
 
     async def edit(self, document_id: int, metadata: Metadata, was: Metadata | None = None) -> Document:
         """Set what a person may edit; a new title is indexed in the background.
@@ -283,8 +284,11 @@ class Ingestion:
         before = await self._store.get(document_id)
         after = await self._store.update(document_id, metadata, was)
         if after.metadata.title != before.metadata.title:
-            await self.reindex([document_id])
+            self._start_title(document_id, after.file_name)
         return after
+
+    def _start_title(self, document_id: int, file_name: str) -> None:
+        self._start([file_name], lambda _, report: self._index_title(document_id, report))
 
     async def ingest_passages(self, documents: Sequence[SplitDocument], tags: Sequence[str] = ()) -> None:
         """Store documents that are split already, under these tags: for test collections.

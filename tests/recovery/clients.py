@@ -22,6 +22,7 @@ from engine.operations.choices import RERANKER, THRESHOLD, Choices
 RETRY_SECONDS = 0.1
 PAUSE_SECONDS = 0.3  # longest between two works of one client
 REQUEST_SECONDS = 8.0
+READ_BACK = 10  # sessions, and documents
 EDITED: dict[str, Callable[[], object]] = {
     "tags": lambda: [uuid4().hex],
     "title": lambda: f"Tập {uuid4().hex}",
@@ -31,12 +32,14 @@ EDITED: dict[str, Callable[[], object]] = {
 
 @dataclass
 class Ledger:
-    """What was acknowledged. uploads: file name → SHA-256. turns: session → ids in their order.
+    """What was acknowledged. uploads: file name → SHA-256. words: file name → one that only it holds.
 
-    votes: by turn. edits: (document, field) → value. choices: what operators chose. done: writes, by kind.
+    turns: session → ids in their order. votes: by turn. edits: (document, field) → value.
+    choices: what operators chose, by name. done: writes, by kind.
     """
 
     uploads: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
     documents: dict[str, int] = field(default_factory=dict)
     turns: dict[str, list[int]] = field(default_factory=dict)
     votes: dict[int, str] = field(default_factory=dict)
@@ -105,6 +108,22 @@ class Clients:
         await self._ask(session, "How high is the deposit?")
         return time.monotonic() - began
 
+    async def read_back(self) -> list[str]:
+        """Whether the app serves what was acknowledged, from whatever cache or copy: some of it."""
+        found = []
+        for session, ids in list(self.ledger.turns.items())[-READ_BACK:]:
+            history = (await self._sent("GET", f"/api/chat/sessions/{session}/history?limit=200")).json()
+            told = [(turn["id"], turn["vote"]) for turn in history["turns"]]
+            if told != [(i, self.ledger.votes.get(i)) for i in ids]:
+                found.append(f"session {session} is served as {told}")
+        known = list(self.ledger.words.items())
+        for name, word in random.sample(known, min(len(known), READ_BACK)):
+            asked = {"question": word, "search": "bm25", "k": 1}
+            passages = (await self._sent("POST", "/api/search", json=asked)).json()["passages"]
+            if not passages or word not in passages[0]["text"]:
+                found.append(f"{name} is not found by its words")
+        return found
+
     async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             if not self._running.is_set():
@@ -122,14 +141,15 @@ class Clients:
         else:
             self._number += 1
             name = f"tập {self._number}.md"
-        words = f"Item {uuid4().hex} costs {random.randint(1, 999)} euros."
+        word = uuid4().hex
+        text = f"Item {word} costs {random.randint(1, 999)} euros."
         content = (
-            f"# {name}\n\n{words}\n\n## Deposit\n\nThe deposit of {name} is {len(known)} euros.\n".encode()
+            f"# {name}\n\n{text}\n\n## Deposit\n\nThe deposit of {name} is {len(known)} euros.\n".encode()
         )
         sent = [self._taken_in(name, content) for _ in range(random.choice((1, 1, 2)))]
         ids = await asyncio.gather(*sent)
         self.ledger.uploads[name] = hashlib.sha256(content).hexdigest()
-        self.ledger.documents[name] = ids[0]
+        self.ledger.documents[name], self.ledger.words[name] = ids[0], word
         self.ledger.count("upload")
         if len(set(ids)) != 1:
             self.ledger.refused.append(f"{name} became several documents: {ids}")

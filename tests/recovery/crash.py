@@ -32,7 +32,7 @@ from engine.reranking import RERANKERS
 from engine.storage.database import Database
 from tests.conftest import ROOT
 
-from .checks import faults
+from .checks import faults, unindexed
 from .clients import Clients, Ledger
 from .servers import KINDS, Servers
 
@@ -126,9 +126,14 @@ async def _rounds(servers: Servers, plan: list[str], report: Report, *, say: boo
             if number % every == 0 or number == len(plan):
                 async with asyncio.timeout(WAITED_SECONDS):
                     await clients.pause()
-                if found := await faults(database, ledger):
+                if found := await faults(database, ledger) + await clients.read_back():
                     report.faults += found
-                    break
+                    return
+        if await unindexed(database):
+            servers.kill("app")  # a start indexes what is left over
+            async with asyncio.timeout(WAITED_SECONDS):
+                while await unindexed(database):
+                    await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
