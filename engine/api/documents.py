@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from engine.api import cursors
 from engine.api.idempotency import Claim, Idempotency, IdempotencyKey
 from engine.api.responses import as_json
-from engine.api.shapes import Body, Id, Text, Word
+from engine.api.shapes import Body, Day, Id, Text, Word
 from engine.api.uploads import fingerprint, keep
 from engine.documents.jobs import FileProgress, Job
 from engine.documents.model import Document, DocumentFilter, Metadata, Passage, Status
@@ -76,9 +76,9 @@ class MetadataBody(Body):
     title: Text | None = Field(None, min_length=1, json_schema_extra={"pattern": r"[^\W_]"})
     status: Status | None = None
     tags: Annotated[tuple[Word, ...], Field(max_length=50)] | None = None
-    published_on: date | None = None
-    effective_on: date | None = None
-    expires_on: date | None = None
+    published_on: Day | None = None
+    effective_on: Day | None = None
+    expires_on: Day | None = None
     superseded_by: Id | None = None
 
     def applied(self, metadata: Metadata) -> Metadata:
@@ -100,8 +100,8 @@ def document_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> A
         tag: Words = [],  # noqa: B006
         text: Annotated[Text, Query(max_length=200, description="Words of the title or file name.")] = "",
         collection: Annotated[list[Id], Query(max_length=100)] = [],  # noqa: B006
-        published_from: date | None = None,
-        published_to: date | None = None,
+        published_from: Day | None = None,
+        published_to: Day | None = None,
         sort: Sort = "updated",
         descending: bool = True,
         cursor: Annotated[str | None, Query(max_length=4000, pattern=r"^[A-Za-z0-9_-]+$")] = None,

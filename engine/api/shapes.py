@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.answering.model import MODES, Answer, AnswerKind, Mode
 from engine.chat.model import Turn, Vote
@@ -19,6 +20,16 @@ from engine.retrieval.model import Candidate
 Text = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")]
 Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]+$")]
 Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+def _written_out(day: object) -> object:
+    """Seconds since 1970, which pydantic takes for a date as well, are mostly somebody's mistake."""
+    if not isinstance(day, str) or re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII) is None:
+        raise ValueError("A date is written as YYYY-MM-DD.")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_written_out)]
 # The pattern is told, not enforced: the engine says it better.
 Question = Annotated[
     str,
@@ -52,8 +63,8 @@ class FilterBody(Body):
     languages: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
     tags: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
     statuses: Annotated[tuple[Status, ...], Field(max_length=10)] = ()
-    published_from: date | None = None
-    published_to: date | None = None
+    published_from: Day | None = None
+    published_to: Day | None = None
     text: Annotated[Text, Field(max_length=200, description="Words of the title or the file name.")] = ""
     collection_ids: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
 

@@ -151,6 +151,19 @@ async def test_filters_restrict_the_list(listed: tuple[Engine, httpx.AsyncClient
     assert await count(status="draft") == 0
 
 
+@pytest.mark.parametrize(
+    "day", [0, "0", "1700000000", "2024-1-31", "20240131", "2024-01-31T00:00:00", "2024-02-30"]
+)
+async def test_a_date_is_a_day_written_out(listed: tuple[Engine, httpx.AsyncClient], day: object) -> None:
+    _, client = listed
+    one = (await client.get("/api/documents?limit=1")).json()["documents"][0]["id"]
+    asked = await client.get("/api/documents", params={"published_to": str(day)})
+    searched = await client.post("/api/search", json={"query": "note", "filter": {"published_to": day}})
+    changed = await client.patch(f"/api/documents/{one}", json={"expires_on": day})
+    assert [asked.status_code, searched.status_code, changed.status_code] == [422] * 3
+    assert "published_to" in asked.text
+
+
 async def test_another_lists_cursor_is_refused(listed: tuple[Engine, httpx.AsyncClient]) -> None:
     _, client = listed
     cursor = (await client.get("/api/documents?sort=size&limit=1")).json()["next_cursor"]

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from engine.engine import Engine
 from engine.errors import DatabaseUnavailable
 from engine.observability import history as module
+from engine.observability import remote
 from engine.observability.history import KEPT, WINDOWS, History, Window
 from engine.observability.metrics import DURATIONS
 from engine.observability.series import Bucket, Recorded, flatten
@@ -129,6 +130,7 @@ async def test_without_its_database_it_remembers_and_writes_later(
     open_test_engine: OpenEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WAITING", 8)
+    monkeypatch.setattr(remote, "FRESH_SECONDS", 0.0)  # what the running server said is not the last word
     own = embedded_postgres(tmp_path / "postgres")
     async with open_test_engine(database_url=await own.__aenter__()) as engine:
         history = history_of(engine)
