@@ -51,14 +51,20 @@ async def _check_database(parts: Parts) -> Sequence[Check]:
     found = [Check("database", "ok", f"{where}: {named}; {size / 1e6:,.0f} MB.")]
     if version < MINIMUM_SERVER:
         found = [Check("database", "failed", f"{where}: {named}.", "Dossier needs PostgreSQL 15 or newer.")]
-    return [
-        *found,
-        await _extension(parts.database),
-        await _migrations(parts.database),
-        _clock(float(theirs) - ours),
-        await _pool(parts.database, running=parts.running),
-        await _room(parts.database, parts.settings.database_pool_size, parts.settings.use_pgbouncer),
-    ]
+    settings = parts.settings
+    looks = {
+        "pgvector": _extension(parts.database),
+        "migrations": _migrations(parts.database),
+        "pool": _pool(parts.database, running=parts.running),
+        "connections": _room(parts.database, settings.database_pool_size, settings.use_pgbouncer),
+    }
+    found.append(_clock(float(theirs) - ours))
+    for name, look in looks.items():
+        try:
+            found.append(await look)
+        except DatabaseUnavailable as error:
+            found.append(Check(name, "failed", error.message, error.hint))
+    return found
 
 
 async def _extension(database: Database) -> Check:
@@ -125,13 +131,14 @@ async def _pool(database: Database, *, running: bool) -> Check:
     status = database.pool_status()
     wanted = 1 if running else status.size
     began = time.perf_counter()
-    async with AsyncExitStack() as taken:
-        try:
+    try:
+        async with AsyncExitStack() as taken:
             dbs = await asyncio.gather(*(taken.enter_async_context(database.read()) for _ in range(wanted)))
-        except DatabaseUnavailable as error:
-            return Check("pool", "failed", f"Not all {wanted} connections: {error.message}", error.hint)
-        each = (time.perf_counter() - began) * 1000 / wanted
-        await asyncio.gather(*(db.execute(text("SELECT 1")) for db in dbs))
+            each = (time.perf_counter() - began) * 1000 / wanted
+            # Through pgBouncer a server is given with the first statement only.
+            await asyncio.gather(*(db.execute(text("SELECT 1")) for db in dbs))
+    except DatabaseUnavailable as error:
+        return Check("pool", "failed", f"Not all {wanted} connections: {error.message}", error.hint)
     seen = f"{wanted} of {status.size} taken, {each:.1f} ms each; {status.waiting} tasks wait."
     if running and (status.waiting or each > SLOW_ACQUIRE_MS):
         return Check("pool", "warning", seen, "Raise DATABASE_POOL_SIZE, or start another process.")

@@ -165,6 +165,17 @@ async def test_pgbouncer_is_asked_how_it_is_set_up(
     assert gone.status == "failed"
 
 
+async def test_a_pgbouncer_with_too_few_servers_for_the_pool_is_found(
+    make_settings: MakeSettings, database_url: str, tmp_path: Path
+) -> None:
+    few = {"default_pool_size": 2, "reserve_pool_size": 0, "query_wait_timeout": 1}
+    with running_pgbouncer(tmp_path / "pgbouncer", database_url.replace("+asyncpg", ""), **few) as bouncer:
+        found = await diagnose_alone(make_settings(use_pgbouncer=True, pgbouncer_url=bouncer.url))
+    assert of(found, "pool").status == "failed"
+    assert "default_pool_size" in of(found, "pool").advice
+    assert of(found, "database").status == of(found, "pgBouncer").status == "ok"
+
+
 async def test_an_address_that_leads_past_pgbouncer_is_found(
     make_settings: MakeSettings, database_url: str
 ) -> None:
