@@ -21,7 +21,7 @@ run: $(VENV)/installed
 	$(BIN)/python -m uvicorn app.server:app --host $(HOST) --port $(PORT) --workers 1 --no-access-log
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -47,9 +47,13 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """DOSSIER_HOME of the run. DOSSIER_TEST_HOME keeps prepared models between runs."""
-    kept = os.environ.get("DOSSIER_TEST_HOME")
-    return Path(kept) if kept else tmp_path_factory.mktemp("dossier")
+    """DOSSIER_HOME of the run, of all its workers. DOSSIER_TEST_HOME keeps prepared models between runs."""
+    if kept := os.environ.get("DOSSIER_TEST_HOME"):
+        return Path(kept)
+    run = tmp_path_factory.getbasetemp()
+    shared = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "dossier"
+    shared.mkdir(exist_ok=True)
+    return shared
 
 
 @pytest.fixture(scope="session")
