@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -185,7 +186,9 @@ async def test_spans_reach_a_collector_as_they_are_in_memory(open_test_engine: O
             failed, trace = engine.traces.recent(2)
         await exported(collector, len(trace.spans) + len(failed.spans))
         spans = [one for one in collector.spans if one.trace_id.hex() == trace.trace_id]
-        assert sorted(one.name for one in spans) == sorted(one.name for one in trace.spans)
+        # What caches write after the answer belongs to it too, and may be exported or come too late.
+        names, at_last = Counter(one.name for one in spans), engine.traces.recent(2)[1]
+        assert Counter(one.name for one in trace.spans) <= names <= Counter(one.name for one in at_last.spans)
         by_id = {one.span_id: one for one in spans}
         assert len(by_id) == len(spans)
         (root,) = [one for one in spans if not one.parent_span_id]
