@@ -132,12 +132,7 @@ class Bridge:
         if who is None:
             yield
             return
-        sign_ins = self._engine.entrance.sign_ins
-        if who.subject:
-            principal = await sign_ins.of_subject(who.subject, who.name)
-        else:
-            principal = await sign_ins.of_browser(who.token)
-        with acting(principal):
+        with acting(await self._engine.entrance.sign_ins.of_browser(who.token)):
             yield
 
     async def _pump(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.bridge import Bridge
-from app.sign_in import WITH_PROVIDER
 from app.text import escape
-from app.visitor import provider_is_set_up
 from engine.access.principal import LOCAL, Principal
 from engine.errors import NotSignedIn
 
@@ -19,10 +17,6 @@ def come_in(bridge: Bridge) -> Principal:
     try:
         who = bridge.principal()
     except NotSignedIn:
-        if provider_is_set_up():
-            if WITH_PROVIDER in st.query_params:
-                st.login()
-            st.button("Sign in through your organisation", on_click=st.login)
         st.html('<p>Please <a href="/sign-in" target="_self">sign in</a> to go on.</p>')
         st.stop()
     st.html(

@@ -25,6 +25,7 @@ from starlette.routing import Route  # noqa: E402
 
 from app.bridge import Bridge, publish  # noqa: E402
 from app.listening import LocalOnly  # noqa: E402
+from app.provider import ProvidersWord  # noqa: E402
 from app.rest import RestRoutes  # noqa: E402
 from app.shield import Shield  # noqa: E402
 from app.sign_in import SignInFirst, sign_in_routes  # noqa: E402
@@ -102,6 +103,7 @@ app: st.App = st.App(
         Middleware(TracedRoutes),
         Middleware(RestRoutes, api=make_api(opened)),
         Middleware(SignInFirst, engine=opened),
+        Middleware(ProvidersWord, engine=opened),
     ],
     on_script_error=show_fault,
 )

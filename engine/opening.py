@@ -18,6 +18,7 @@ from engine.access.fair_queue import FairQueue
 from engine.access.keys import KeyStore
 from engine.access.passwords import Passwords
 from engine.access.principal import Access
+from engine.access.provided import places
 from engine.access.rates import QuestionRate, RateLimit
 from engine.access.sign_ins import SignIns
 from engine.answering.base import Answerer
@@ -107,7 +108,12 @@ def open_entrance(settings: Settings, database: Database, access: Access) -> Ent
     """Accounts and what they show to come in."""
     passwords = Passwords()
     sign_ins = SignIns(
-        database, passwords, access, seconds=settings.sign_in_seconds, provided_role=settings.provided_role
+        database,
+        passwords,
+        access,
+        seconds=settings.sign_in_seconds,
+        provided_role=settings.provided_role,
+        provided_to=places(settings.provided_to),
     )
     accounts = AccountStore(database, access, passwords, sign_ins.forget)
     keys = KeyStore(database, access, sign_ins.forget)

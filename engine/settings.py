@@ -156,6 +156,10 @@ class Settings(BaseSettings):
     provided_role: Literal["reader", "editor", "operator", "admin"] = Field(
         "reader", description="Role of whoever first comes through an identity provider"
     )
+    provided_to: str = Field(
+        "",
+        description="Addresses and domains (e-mail) let in through it, with commas between; empty: all",
+    )
 
     # REST
     allowed_hosts: str = Field(

@@ -31,14 +31,24 @@ class RunningApp:
         return (self.home / "log").read_text(encoding="utf-8", errors="replace")
 
 
-@contextmanager
-def running_app(models: Path, home: Path, **environment: str) -> Iterator[RunningApp]:
-    """Runs the app with an empty corpus. models: prepared ones, shared; home: a folder for the rest."""
-    models.mkdir(exist_ok=True)
-    (home / "models").symlink_to(models)
+def free_port() -> int:
+    """A port of this machine that nothing listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_app(
+    models: Path, home: Path, *, port: int | None = None, **environment: str
+) -> Iterator[RunningApp]:
+    """Runs the app with an empty corpus. models: prepared ones, shared; home: a folder for the rest.
+
+    port: see `free_port`; by default any.
+    """
+    models.mkdir(exist_ok=True)
+    (home / "models").symlink_to(models)
+    port = port or free_port()
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port)],

@@ -13,8 +13,6 @@ from engine.access.accounts import Account
 from engine.access.passwords import LONGEST, SHORTEST
 from engine.access.principal import ROLES, Role
 
-_WAYS = ("Password", "REST keys only")
-
 
 def draw_accounts(bridge: Bridge) -> None:
     """Who can come in, and as what."""
@@ -41,7 +39,7 @@ def _draw_table(known: Sequence[Account]) -> None:
         {
             "Name": [account.name for account in known],
             "Role": [account.role.capitalize() for account in known],
-            "Comes in by": [_WAYS[0] if account.password else _WAYS[1] for account in known],
+            "Comes in by": [_way(account) for account in known],
             "State": ["Disabled" if account.disabled else "May come in" for account in known],
             "Last signed in (UTC)": [account.signed_in_at for account in known],
         },
@@ -51,6 +49,11 @@ def _draw_table(known: Sequence[Account]) -> None:
             "Last signed in (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC")
         },
     )
+
+
+def _way(account: Account) -> str:
+    ways = ["Identity provider"] if account.provided else []
+    return ", ".join([*ways, "Password"] if account.password else ways) or "REST keys only"
 
 
 def _draw_add(bridge: Bridge) -> None:

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[^\s/\\\x00-\x1f]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """name: in lower case. password: whether it has one; others come through a provider or by keys."""
+    """name: in lower case. password: whether it has one. provided: whether an identity provider sent it."""
 
     id: str
     name: str
@@ -36,6 +36,7 @@ class Account:
     disabled: bool
     created_at: datetime
     signed_in_at: datetime | None
+    provided: bool = False
 
 
 class AccountStore:
@@ -148,5 +149,12 @@ def _role(role: str) -> Role:
 
 def _account(row: Row[Any]) -> Account:
     return Account(
-        row.id, row.name, row.role, row.password is not None, row.disabled, row.created_at, row.signed_in_at
+        row.id,
+        row.name,
+        row.role,
+        row.password is not None,
+        row.disabled,
+        row.created_at,
+        row.signed_in_at,
+        row.subject is not None,
     )

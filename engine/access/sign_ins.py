@@ -7,7 +7,7 @@ again after some seconds: what an administrator takes away ends then at the late
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,13 +15,15 @@ from uuid import uuid4
 from cachetools import TTLCache
 from sqlalchemy import Row, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.accounts import cleaned, principal_of
 from engine.access.audit import note
 from engine.access.passwords import Passwords
 from engine.access.principal import Access, Principal, Role
+from engine.access.provided import Provided, check_provided
 from engine.access.tokens import hashed
-from engine.errors import NotSignedIn
+from engine.errors import NotAllowed, NotSignedIn
 from engine.storage.account_tables import accounts, api_keys, sign_ins
 from engine.storage.database import Database
 
@@ -35,7 +37,10 @@ WRONG = "This name and password do not go together, or there were too many tries
 
 
 class SignIns:
-    """seconds: life of a browser's sign-in. provided_role: of who comes first through a provider."""
+    """seconds: life of a browser's sign-in. provided_role: of who comes first through a provider.
+
+    provided_to: e-mail addresses and domains let in through one; empty lets in all whom it sends.
+    """
 
     def __init__(
         self,
@@ -45,12 +50,14 @@ class SignIns:
         *,
         seconds: float,
         provided_role: Role = "reader",
+        provided_to: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._access = access
         self._seconds = seconds
         self._provided_role = provided_role
+        self._provided_to = provided_to
         self._known: TTLCache[str, Principal] = TTLCache(KNOWN, KNOWN_SECONDS)
 
     async def sign_in(self, name: str, password: str) -> str:
@@ -63,7 +70,6 @@ class SignIns:
         async with self._database.read() as db:
             row = (await db.execute(select(accounts).where(accounts.c.name == name))).first()
         right = await self._passwords.right(password, row.password if row else None)
-        token = secrets.token_urlsafe(32)
         async with self._database.write() as db:
             # As it is now, one at a time: of a thousand tries at once the sixth already finds it locked.
             now = select(accounts.c.password, accounts.c.disabled, _LOCKED.label("locked"))
@@ -80,20 +86,10 @@ class SignIns:
                 await db.execute(_failed(name))
                 who = principal_of(row) if row else Principal("", name[:100], "reader")
                 await note(db, self._access, "sign in", done=False, who=who)
-                failed = True
+                token = ""
             else:
-                failed = False
-                await db.execute(
-                    update(accounts)
-                    .where(accounts.c.id == row.id)
-                    .values(failures=0, locked_until=None, signed_in_at=func.now())
-                )
-                ends = func.now() + timedelta(seconds=self._seconds)
-                await db.execute(
-                    insert(sign_ins).values(token=hashed(token), account_id=row.id, expires_at=ends)
-                )
-                await note(db, self._access, "sign in", who=principal_of(row))
-        if failed:
+                token = await self._let_in(db, row)
+        if not token:
             raise NotSignedIn(WRONG, hint="Wait a little, and try again.")
         return token
 
@@ -126,26 +122,50 @@ class SignIns:
             lambda row: principal_of(row, scopes=frozenset(row.scopes), key_id=row.key_id),
         )
 
-    async def of_subject(self, subject: str, name: str) -> Principal:
-        """Who an identity provider says it is; an account is made the first time. Raises NotSignedIn."""
-        if (known := self._known.get(f"subject {subject}")) is not None:
-            return known
-        statement = select(accounts).where(accounts.c.id == await self._account_of(subject, name))
-        return await self._looked_up(f"subject {subject}", statement, principal_of)
+    async def sign_in_provided(self, who: Provided) -> str:
+        """A token for the browser of whom an identity provider sends; the first time an account is made.
 
-    async def _account_of(self, subject: str, name: str) -> str:
-        name = cleaned(name) or "user"
-        mine = select(accounts.c.id).where(accounts.c.subject == subject)
+        Raises NotAllowed for those whom this server does not let in.
+        """
+        try:
+            check_provided(who, self._provided_to)
+        except NotAllowed:
+            async with self._database.write() as db:
+                named = Principal("", (who.email or who.name)[:100], "reader")
+                await note(db, self._access, "sign in", outcome="not in PROVIDED_TO", done=False, who=named)
+            raise
         async with self._database.write() as db:
-            for wanted in (name, f"{name[:80]}-{uuid4().hex[:8]}"):  # the name may be another's
-                if (known := (await db.execute(mine)).scalar()) is not None:
-                    return str(known)
-                await db.execute(
-                    insert(accounts)
-                    .values(id=uuid4().hex, name=wanted, subject=subject, role=self._provided_role)
-                    .on_conflict_do_nothing()
-                )
-            return str((await db.execute(mine)).scalar_one())
+            row = await self._provided_account(db, who)
+            if not row.disabled:
+                return await self._let_in(db, row, "through a provider")
+            await note(db, self._access, "sign in", "", "disabled", done=False, who=principal_of(row))
+        raise NotAllowed(f"The account “{row.name}” is disabled.", hint="Ask an administrator to enable it.")
+
+    async def _provided_account(self, db: AsyncConnection, who: Provided) -> Row[Any]:
+        name = cleaned(who.name) or "user"
+        mine = select(accounts).where(accounts.c.subject == who.subject)
+        for wanted in (name, f"{name[:80]}-{uuid4().hex[:8]}"):  # the name may be another's
+            if (known := (await db.execute(mine)).first()) is not None:
+                return known
+            await db.execute(
+                insert(accounts)
+                .values(id=uuid4().hex, name=wanted, subject=who.subject, role=self._provided_role)
+                .on_conflict_do_nothing()
+            )
+        return (await db.execute(mine)).one()
+
+    async def _let_in(self, db: AsyncConnection, row: Row[Any], how: str = "") -> str:
+        """A new sign-in of an account, in this transaction."""
+        token = secrets.token_urlsafe(32)
+        await db.execute(
+            update(accounts)
+            .where(accounts.c.id == row.id)
+            .values(failures=0, locked_until=None, signed_in_at=func.now())
+        )
+        ends = func.now() + timedelta(seconds=self._seconds)
+        await db.execute(insert(sign_ins).values(token=hashed(token), account_id=row.id, expires_at=ends))
+        await note(db, self._access, "sign in", outcome=how, who=principal_of(row))
+        return token
 
     def forget(self) -> None:
         """Look everyone up again: an account or a key has changed."""

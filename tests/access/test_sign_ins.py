@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from engine.access.principal import LOCAL, SYSTEM, acting
+from engine.access.provided import Provided, check_provided, places
 from engine.access.sign_ins import FAILURES
 from engine.engine import Engine
 from engine.errors import BadInput, NotAllowed, NotFound, NotSignedIn
@@ -136,9 +137,46 @@ async def test_an_identity_providers_account_is_its_own(guarded: Engine) -> None
     """One who calls himself as a local account does not become it."""
     local = await join(guarded, "gina", "admin")
     door = guarded.entrance.sign_ins
-    theirs = await door.of_subject("https://id.example|42", "Gina")
+    first = await door.sign_in_provided(Provided("https://id.example|42", "Gina"))
+    theirs = await door.of_browser(first)
     assert theirs.id != local.id and theirs.role == "reader" and theirs.name.startswith("gina-")
-    assert (await door.of_subject("https://id.example|42", "Another name")).id == theirs.id
+    again = await door.sign_in_provided(Provided("https://id.example|42", "Another name"))
+    assert (await door.of_browser(again)).id == theirs.id
+    await door.sign_out(again)
+    with pytest.raises(NotSignedIn):
+        await door.of_browser(again)
+    assert (await door.of_browser(first)).id == theirs.id  # another browser's
+    with acting(SYSTEM):
+        await guarded.entrance.accounts.disable(theirs.name)
+    with pytest.raises(NotAllowed, match="disabled"):
+        await door.sign_in_provided(Provided("https://id.example|42", "Gina"))
+    with pytest.raises(NotSignedIn):
+        await door.of_browser(first)
+
+
+@pytest.mark.parametrize(
+    ("email", "verified", "let_in"),
+    [
+        ("anna@example.org", True, True),
+        ("Anna@Example.ORG", True, True),
+        ("guest@other.net", True, True),
+        ("else@other.net", True, False),
+        ("anna@sub.example.org", True, False),
+        ("anna@example.org.evil.net", True, False),
+        ("anna@example.org", False, False),  # anybody can claim to have it
+        ("", True, False),
+    ],
+)
+def test_a_provider_is_believed_only_about_whom_the_settings_name(
+    email: str, verified: bool, let_in: bool
+) -> None:
+    allowed = places(" @example.org, Guest@other.net ,")
+    who = Provided("https://id.example|1", "Anna", email, verified)
+    if let_in:
+        check_provided(who, allowed)
+    else:
+        with pytest.raises(NotAllowed):
+            check_provided(who, allowed)
 
 
 async def test_only_administrators_see_and_change_accounts(guarded: Engine) -> None:

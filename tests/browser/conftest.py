@@ -66,9 +66,9 @@ def start_server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> StartS
     """Runs the app with an empty corpus: ``with start_server(OPENAI_MODEL=…) as address``."""
 
     @contextmanager
-    def started(**environment: str) -> Iterator[str]:
+    def started(*, port: int | None = None, **environment: str) -> Iterator[str]:
         own = tmp_path_factory.mktemp("browser")
-        with running_app(home / "models", own, **environment) as app:
+        with running_app(home / "models", own, port=port, **environment) as app:
             yield app.address
 
     return started
