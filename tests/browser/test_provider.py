@@ -34,23 +34,24 @@ def provided(
     add = ("accounts", "add", "root", "--role", "admin", "--password-stdin")
     engine_command(database, *add, given=f"{PASSWORD}\n")
     del database["DOSSIER_HOME"]
-    port, secrets = free_port(), tmp_path_factory.mktemp("secrets") / "secrets.toml"
+    port, own_home = free_port(), tmp_path_factory.mktemp("home")  # Streamlit looks into ~/.streamlit too
     with OIDCServer(PEOPLE) as provider:
-        write_secrets(secrets, port, provider.address)
+        write_secrets(own_home / ".streamlit", port, provider.address)
         with start_server(
             port=port,
             ACCESS_CONTROL="true",
             PROVIDED_ROLE="editor",
             PROVIDED_TO="example.org",
-            STREAMLIT_SECRETS_FILES=str(secrets),
+            HOME=str(own_home),
             **database,
         ) as address:
             yield address, provider
 
 
-def write_secrets(path: Path, port: int, provider: str) -> None:
-    """The configuration of docs/access.md, with this provider's address."""
-    path.write_text(
+def write_secrets(folder: Path, port: int, provider: str) -> None:
+    """The configuration of docs/deployment.md, with this provider's address."""
+    folder.mkdir()
+    (folder / "secrets.toml").write_text(
         "[auth]\n"
         f'redirect_uri = "http://127.0.0.1:{port}/oauth2callback"\n'
         'cookie_secret = "a long random text of the tests"\n'
