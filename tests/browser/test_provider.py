@@ -65,6 +65,7 @@ def write_secrets(folder: Path, port: int, provider: str) -> None:
 def open_page(provided: Provided, open_tab: Callable[..., Tab]) -> Iterator[Callable[[str], Page]]:
     """Opens an address; asking the provider is no asking of strangers, nor is a refusal a complaint."""
     tabs: list[Tab] = []
+    theirs = provided[1].address
 
     def opened(path: str) -> Page:
         tabs.append(open_tab(provided[0] + path))
@@ -72,8 +73,9 @@ def open_page(provided: Provided, open_tab: Callable[..., Tab]) -> Iterator[Call
 
     yield opened
     for tab in tabs:
-        tab.strangers = [url for url in tab.strangers if not url.startswith(provided[1].address)]
-        tab.complaints = [told for told in tab.complaints if not re.search(r"\b(401|403|503)\b", told)]
+        tab.strangers = [url for url in tab.strangers if not url.startswith(theirs)]
+        expected = re.compile(rf"\b(401|403|503)\b|{re.escape(theirs)}")
+        tab.complaints = [told for told in tab.complaints if not expected.search(told)]
 
 
 def come(page: Page, person: str) -> None:
