@@ -24,7 +24,7 @@ from tests.redis_server import RedisServer, binaries
 from tests.storage.pgbouncer import PgBouncer
 
 KINDS = ("app", "parser", "postgres", "postmaster", "backend", "redis", "pgbouncer", "everything")
-RESTART_SECONDS = 0.5
+RESTART_SECONDS = 0.1  # as in deploy/systemd
 LOOK_SECONDS = 0.05
 
 
