@@ -21,7 +21,7 @@ from engine.engine import Engine, open_engine
 from engine.errors import Unavailable
 from engine.settings import load_settings
 
-HEAVY_QUESTIONS, LIGHT_QUESTIONS = 100, 15
+HEAVY_QUESTIONS, LIGHT_QUESTIONS = 100, 30
 SECTIONS = 400
 
 

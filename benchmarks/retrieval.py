@@ -29,7 +29,7 @@ from benchmarks.tables import ROOT, SHARED, percentiles, print_table
 from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
 from engine.documents.model import DocumentFilter, Metadata, PassageDraft
 from engine.engine import Engine, open_engine
-from engine.reranking.late_interaction import encode_tokens
+from engine.reranking.packed_tokens import encode_tokens
 from engine.retrieval.embedders import EmbedderOptions, Embedding, TokenEmbeddings, open_embedder
 from engine.retrieval.scope import resolve_scope
 from engine.settings import load_settings

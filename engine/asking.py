@@ -29,7 +29,6 @@ from engine.observability.traces import Traces
 from engine.operations.choices import Choices
 from engine.reranking.base import Reranker
 from engine.reranking.tokens import PassageTokens
-from engine.retrieval.embedders.base import TokenEmbeddings
 from engine.retrieval.lexical import one_question
 from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.retriever import Retriever
@@ -302,7 +301,7 @@ class Asker:
             return request
         try:
             embedding = await self._retriever.embed_question(question)
-            tokens: Sequence[TokenEmbeddings] = await self._tokens.load([c.passage for c in sources])
+            tokens = await self._tokens.load([c.passage for c in sources])
             if embedding.tokens is None:
                 return request
             weights = await self._tokens.question_weights(question, embedding.tokens)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.answering.model import AnswerKind, Citation
-from engine.retrieval.embedders.base import TokenEmbeddings
+from engine.retrieval.embedders.base import TokenEmbeddings, TokenVectors
 from engine.retrieval.model import Candidate
 
 
@@ -39,7 +39,7 @@ class AnswerRequest:
     language: str
     sources: tuple[Candidate, ...]
     question_tokens: TokenEmbeddings | None = None
-    source_tokens: tuple[TokenEmbeddings, ...] = ()
+    source_tokens: tuple[TokenVectors, ...] = ()
     token_weights: NDArray[np.float32] | None = None
     history: tuple[Exchange, ...] = ()
     embedder: str = ""

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.answering.base import AnswerRequest
-from engine.reranking.late_interaction import late_interaction_scores
 from engine.reranking.numbers import numbers_held
-from engine.retrieval.embedders.base import TokenEmbeddings
+from engine.retrieval.embedders.base import TokenEmbeddings, TokenVectors
 from engine.text.analysis import analyse, analyse_question, fold_term
 from engine.text.sentences import split_sentences
 
@@ -89,7 +88,7 @@ def _estimate(request: AnswerRequest, terms: set[str], fold: bool) -> float:
 
 def sentence_similarities(
     question: TokenEmbeddings,
-    source: TokenEmbeddings,
+    source: TokenVectors,
     places: Sequence[tuple[int, int]],
     weights: NDArray[np.float32] | None = None,
     *,
@@ -100,13 +99,18 @@ def sentence_similarities(
     places: the sentences' offsets in the source's text. -1 for one without a word.
     titled: read each sentence under its document's title and headings.
     """
+    scores = np.full(len(places), -1.0, np.float32)
+    if not len(source) or not len(question):
+        return scores
+    similar = source.similar(question.vectors)
     begins, ends = source.spans[:, 0], source.spans[:, 1]
     above = (begins == ends) & titled
-    parts = [
-        TokenEmbeddings(source.vectors[inside], source.spans[inside])
-        for inside in (above | ((begins >= start) & (begins < end)) for start, end in places)
-    ]
-    return late_interaction_scores(question, parts, weights)
+    words = [above | ((begins >= start) & (begins < end)) for start, end in places]
+    held = [n for n, inside in enumerate(words) if inside.any()]
+    if held:
+        nearest = np.stack([similar[words[n]].max(axis=0) for n in held])
+        scores[held] = np.average(nearest, axis=1, weights=weights)
+    return scores
 
 
 def _share(terms: set[str], found: Iterable[str], fold: bool) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.answering.base import AnswerRequest, Draft
 from engine.answering.evidence import sentence_similarities
@@ -13,7 +14,6 @@ from engine.answering.marks import escape_marks
 from engine.answering.model import Citation
 from engine.answering.overlap import Overlap, words
 from engine.answering.prompts import no_answer, quoted
-from engine.documents.model import Passage
 from engine.retrieval.model import Candidate
 from engine.text.languages import is_undiacritic_vietnamese
 from engine.text.sentences import split_sentences
@@ -126,21 +126,22 @@ def _by_words(request: AnswerRequest) -> Iterator[Sentence]:
 
 def _read(
     request: AnswerRequest,
-) -> tuple[list[str], list[list[tuple[int, int]]], list[list[list[str]]], Overlap]:
+) -> tuple[list[str], list[tuple[tuple[int, int], ...]], list[tuple[tuple[str, ...], ...]], Overlap]:
     """The question's words; each source's sentences, as places and as words; what the words weigh."""
     wanted = words(request.question, request.language)
-    spans = [_sentences(candidate.passage) for candidate in request.sources]
-    said = [
-        [words(candidate.passage.text[start:end], request.language) for start, end in places]
-        for candidate, places in zip(request.sources, spans, strict=True)
-    ]
+    read = [_sentences(c.passage.text, c.passage.heading, request.language) for c in request.sources]
+    spans, said = [places for places, _ in read], [sentences for _, sentences in read]
     return wanted, spans, said, Overlap(sentence for sentences in said for sentence in sentences)
 
 
-def _sentences(passage: Passage) -> list[tuple[int, int]]:
-    """The sentences of a passage; its headings answer nothing, unless it has nothing else."""
-    every = split_sentences(passage.text)
-    return [span for span in every if passage.text[slice(*span)] not in passage.heading] or every
+@lru_cache(1024)  # the same passages answer again and again
+def _sentences(
+    text: str, heading: str, language: str
+) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[str, ...], ...]]:
+    """A passage's sentences as places and as words; headings answer nothing, unless there is nothing else."""
+    every = split_sentences(text)
+    places = [span for span in every if text[slice(*span)] not in heading] or every
+    return tuple(places), tuple(tuple(words(text[start:end], language)) for start, end in places)
 
 
 def _block(candidate: Candidate, sentence: Sentence) -> str:

@@ -25,7 +25,7 @@ from engine.documents.preface import preface
 from engine.documents.queries import OutlineEntry
 from engine.documents.store import DocumentStore
 from engine.errors import DossierError, NotFound, UnreadableFile
-from engine.reranking.late_interaction import encode_tokens
+from engine.reranking.packed_tokens import encode_tokens
 from engine.reranking.tokens import token_vectors
 from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.text.analysis import analyse

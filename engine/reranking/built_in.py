@@ -63,7 +63,7 @@ class LateInteractionReranker:
         )
         # A longer question describes a subject more than it asks for a fact: single words count
         # less there, and passages on the same subject speak for each other more.
-        brevity = min(1.0, _LONG / max(1, len(tokens.vectors)))
+        brevity = min(1.0, _LONG / max(1, len(tokens)))
         trust = brevity * (_UNREADABLE if is_undiacritic_vietnamese(question) else 1.0)
         values = tuple((trust * scores - _NUMBERS * (1 - held)).tolist())
         return Scores(values, _SCALE, self.name, support=Support(alike, _SUPPORT / brevity))

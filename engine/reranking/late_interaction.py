@@ -1,37 +1,28 @@
-"""Late interaction (Khattab & Zaharia 2020): a question's tokens against a passage's, and how to store those.
+"""Late interaction (Khattab & Zaharia 2020): a question's tokens against a passage's.
 
 Each of the question's tokens looks for its nearest in the passage; the similarities are averaged,
 those of rare words counting more: with all tokens equal, long questions ranked by their small words.
 A passage's vectors come from embedding its sentences apart, some 250 characters at a time
 (`interaction_units`): vectors made within the whole passage all lean towards its topic, and
 ranked clearly worse. Pieces of a word are averaged and punctuation is dropped, which costs no
-quality and saves a third.
+quality and saves a third. How they are stored: `engine.reranking.packed_tokens`.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.retrieval.embedders.base import TokenEmbeddings
+from engine.retrieval.embedders.base import TokenEmbeddings, TokenVectors
 from engine.text.analysis import analyse, analyse_question, fold_term
 from engine.text.languages import detect_language
 from engine.text.sentences import split_sentences
 
 _UNIT = 250  # characters
 _WORD = re.compile(r"\w+")
-
-_VERSION = 2
-_HEADER = struct.Struct("<BBHI")  # version, bytes of an offset, dimension, vectors
-# The optimal uniform quantiser of a normal value with 16 levels has steps of a third of its deviation.
-_STEP = 0.335
-_LEVELS = (np.arange(16, dtype=np.float32) - 7.5) * _STEP
-# Byte → its two values, which lie in one word so that looking them up is one move.
-_PAIRS = np.stack([np.repeat(_LEVELS, 16), np.tile(_LEVELS, 16)], axis=1).view(np.uint64).ravel()
 
 
 def interaction_units(text: str) -> list[tuple[int, int]]:
@@ -98,7 +89,7 @@ def token_weights(
 
 def late_interaction_scores(
     question: TokenEmbeddings,
-    passages: Sequence[TokenEmbeddings],
+    passages: Sequence[TokenVectors],
     weights: NDArray[np.float32] | None = None,
     *,
     pairs: float = 0.0,
@@ -110,13 +101,13 @@ def late_interaction_scores(
         two passages with the same words, the one that has them together means what was asked.
     """
     scores = np.full(len(passages), -1.0, np.float32)
-    held = [i for i, passage in enumerate(passages) if len(passage.vectors)]
+    held = [i for i, passage in enumerate(passages) if len(passage)]
     if not held or not len(question.vectors):
         return scores
     if weights is None:
         weights = np.ones(len(question.vectors), np.float32)
-    similar = np.concatenate([passages[i].vectors @ question.vectors.T for i in held])
-    starts = np.cumsum([0, *(len(passages[i].vectors) for i in held[:-1])])
+    similar = np.concatenate([passages[i].similar(question.vectors) for i in held])
+    starts = np.cumsum([0, *(len(passages[i]) for i in held[:-1])])
     single = np.average(np.maximum.reduceat(similar, starts, axis=0), axis=1, weights=weights)
     if pairs and similar.shape[1] > 1:
         double = np.average(_pairs(similar, starts), axis=1, weights=weights[:-1] + weights[1:])
@@ -139,68 +130,20 @@ def _pairs(similar: NDArray[np.float32], starts: NDArray[np.intp]) -> NDArray[np
     return best
 
 
-def likeness(passages: Sequence[TokenEmbeddings]) -> NDArray[np.float32]:
+def likeness(passages: Sequence[TokenVectors]) -> NDArray[np.float32]:
     """How alike passages are, each row summing to 1 or 0: (passages, passages), nothing on the diagonal.
 
     By the squared cosine of their mean vectors, as they differ from that of all of them.
     """
-    dimension = max((p.vectors.shape[1] for p in passages if len(p.vectors)), default=0)
-    means = np.stack([p.vectors.mean(axis=0) if len(p.vectors) else np.zeros(dimension) for p in passages])
+    centres = [passage.centre() for passage in passages]
+    dimension = max(map(len, centres), default=0)
+    means = np.stack([centre if len(centre) else np.zeros(dimension, np.float32) for centre in centres])
     means = _unit((means - means.mean(axis=0)).astype(np.float32))
     alike = np.maximum(means @ means.T, 0) ** 2
     np.fill_diagonal(alike, 0)
     total = alike.sum(axis=1, keepdims=True)
     spread: NDArray[np.float32] = np.divide(alike, total, out=np.zeros_like(alike), where=total > 0)
     return spread
-
-
-def encode_tokens(tokens: TokenEmbeddings) -> bytes:
-    """Vectors and spans packed for storage, little-endian with a versioned header.
-
-    Vectors are kept as differences from their mean, four bits a dimension: of 384 dimensions
-    one costs 198 bytes. Rankings by the packed vectors measured the same as by the exact ones.
-    """
-    count, dimension = tokens.vectors.shape
-    mean = (tokens.vectors.mean(axis=0) if count else np.zeros(dimension)).astype("<f2")
-    rest = tokens.vectors - mean.astype(np.float32)
-    scale = np.sqrt((rest**2).sum(axis=1) / max(dimension, 1)).astype("<f2")
-    codes = np.floor(rest / np.maximum(scale.astype(np.float32), 1e-6)[:, None] / _STEP) + 8
-    codes = np.clip(codes, 0, 15).astype(np.uint8)
-    if dimension % 2:
-        codes = np.pad(codes, ((0, 0), (0, 1)))
-    wide = count > 0 and int(tokens.spans.max()) > 0xFFFF
-    return b"".join(
-        (
-            _HEADER.pack(_VERSION, 4 if wide else 2, dimension, count),
-            mean.tobytes(),
-            scale.tobytes(),
-            tokens.spans.astype("<u4" if wide else "<u2").tobytes(),
-            (codes[:, 0::2] << 4 | codes[:, 1::2]).tobytes(),
-        )
-    )
-
-
-def decode_tokens(packed: bytes) -> TokenEmbeddings:
-    """What `encode_tokens` packed; vectors of unit length. Raises ValueError for other bytes."""
-    if len(packed) < _HEADER.size:
-        raise ValueError("Packed token vectors are cut short.")
-    version, offset_bytes, dimension, count = _HEADER.unpack_from(packed)
-    if version != _VERSION or offset_bytes not in (2, 4):
-        raise ValueError(f"Packed token vectors of unknown version {version}.")
-    width = (dimension + 1) // 2
-    scales_at = _HEADER.size + 2 * dimension
-    spans_at = scales_at + 2 * count
-    codes_at = spans_at + 2 * offset_bytes * count
-    if len(packed) != codes_at + count * width:
-        raise ValueError("Packed token vectors have the wrong length.")
-    mean = np.frombuffer(packed, "<f2", dimension, _HEADER.size).astype(np.float32)
-    scale = np.frombuffer(packed, "<f2", count, scales_at).astype(np.float32)
-    spans = np.frombuffer(packed, f"<u{offset_bytes}", 2 * count, spans_at).reshape(count, 2)
-    codes = np.frombuffer(packed, np.uint8, count * width, codes_at)
-    vectors = _PAIRS[codes].view(np.float32).reshape(count, 2 * width)[:, :dimension]
-    vectors *= scale[:, None]
-    vectors += mean
-    return TokenEmbeddings(_unit(vectors), spans.astype(np.int32))
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,15 @@ def numbers_held(question: str, passages: Sequence[Passage]) -> NDArray[np.float
     asked = numbers(question)
     if not asked:
         return np.ones(len(passages), np.float32)
-    return np.array([len(asked & _numbers(passage)) / len(asked) for passage in passages], np.float32)
+    return np.array(
+        [
+            len(asked & _numbers(p.text, p.heading, p.context, p.document_title)) / len(asked)
+            for p in passages
+        ],
+        np.float32,
+    )
 
 
-def _numbers(passage: Passage) -> set[str]:
-    before = preface(passage.text, passage.heading, passage.context, passage.document_title)
-    return numbers(f"{before}\n{passage.text}")
+@lru_cache(2048)  # the same passages are found again and again
+def _numbers(text: str, heading: str, context: str, title: str) -> frozenset[str]:
+    return frozenset(numbers(f"{preface(text, heading, context, title)}\n{text}"))

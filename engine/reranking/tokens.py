@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 from engine.access.principal import OPEN, Access
 from engine.documents.model import DocumentFilter, Passage
 from engine.documents.preface import preface
-from engine.reranking.late_interaction import (
-    decode_tokens,
-    gather_tokens,
-    interaction_units,
-    token_weights,
-)
+from engine.reranking.late_interaction import gather_tokens, interaction_units, token_weights
+from engine.reranking.packed_tokens import PackedTokens, decode_tokens, encode_tokens
 from engine.retrieval.embedders.base import Embedder, TokenEmbeddings
 from engine.retrieval.lexical import met_rarity, rarity
 from engine.retrieval.scope import resolve_scope
@@ -29,7 +25,7 @@ from engine.text.analysis import analyse_question
 
 log = logging.getLogger(__name__)
 
-KEPT = 256  # passages; the same few serve the reranker and then the answer
+KEPT_BYTES = 96_000_000  # some 1,200 passages: users ask for the same ones again and again
 
 
 async def token_vectors(texts: Sequence[tuple[str, str]], embedder: Embedder) -> list[TokenEmbeddings]:
@@ -80,7 +76,7 @@ class PassageTokens:
         self._database = database
         self._vectors = vectors
         self._embedder = embedder
-        self._recent: LRUCache[tuple[int, str], TokenEmbeddings] = LRUCache(KEPT)
+        self._recent: LRUCache[tuple[int, str], PackedTokens] = LRUCache(KEPT_BYTES, lambda kept: kept.nbytes)
 
     async def question_weights(self, question: str, tokens: TokenEmbeddings) -> NDArray[np.float32]:
         """What each token of a question counts, by how rare its word is in the corpus: (tokens,).
@@ -94,20 +90,22 @@ class PassageTokens:
                 rare = await rarity(db, asked, scope)
         return token_weights(question, tokens.spans, rare)
 
-    async def load(self, passages: Sequence[Passage]) -> list[TokenEmbeddings]:
+    async def load(self, passages: Sequence[Passage]) -> list[PackedTokens]:
         """Token vectors in the passages' order. Raises DatabaseUnavailable or ModelUnavailable."""
         known = {p.id: self._recent.get((p.id, p.content_hash)) for p in passages}
         if wanted := [p.id for p in passages if known[p.id] is None]:
             async with self._database.read() as db:
                 stored = await self._vectors.tokens(db, wanted)
             known |= await asyncio.to_thread(
-                lambda: {passage_id: _unpacked(packed) for passage_id, packed in stored.items()}
+                lambda: {passage_id: _read(packed) for passage_id, packed in stored.items()}
             )
         if absent := [p for p in passages if known[p.id] is None]:
             texts = [(preface(p.text, p.heading, p.context, p.document_title), p.text) for p in absent]
             made = await token_vectors(texts, self._embedder)
-            known |= {p.id: tokens for p, tokens in zip(absent, made, strict=True)}
-        found: list[TokenEmbeddings] = []
+            known |= {
+                p.id: decode_tokens(encode_tokens(tokens)) for p, tokens in zip(absent, made, strict=True)
+            }
+        found: list[PackedTokens] = []
         for passage in passages:
             tokens = known[passage.id]
             assert tokens is not None, "only used with an embedder that gives token vectors"
@@ -116,7 +114,7 @@ class PassageTokens:
         return found
 
 
-def _unpacked(packed: bytes) -> TokenEmbeddings | None:
+def _read(packed: bytes) -> PackedTokens | None:
     """None for what another version packed, or what is damaged: it is computed anew."""
     try:
         return decode_tokens(packed)

@@ -5,14 +5,13 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.reranking.late_interaction import (
-    decode_tokens,
-    encode_tokens,
     gather_tokens,
     interaction_units,
     late_interaction_scores,
     likeness,
     token_weights,
 )
+from engine.reranking.packed_tokens import decode_tokens, encode_tokens
 from engine.retrieval.embedders.base import TokenEmbeddings
 
 
@@ -29,11 +28,17 @@ def _tokens(count: int, *, dimension: int = 384, seed: int = 0, step: int = 5) -
 def test_packed_tokens_come_back(count: int, dimension: int) -> None:
     tokens = _tokens(count, dimension=dimension)
     back = decode_tokens(encode_tokens(tokens))
-    assert back.vectors.dtype == np.float32
-    assert back.vectors.shape == tokens.vectors.shape
+    vectors = back.similar(np.eye(dimension, dtype=np.float32))
+    assert vectors.dtype == np.float32
+    assert vectors.shape == tokens.vectors.shape
     assert np.array_equal(back.spans, tokens.spans)
-    assert np.allclose(np.linalg.norm(back.vectors, axis=1), 1.0, atol=1e-5)
-    assert (np.sum(back.vectors * tokens.vectors, axis=1) > 0.99).all()
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert (np.sum(vectors * tokens.vectors, axis=1) > 0.99).all()
+    assert len(back) == count
+    if count:
+        assert np.allclose(back.centre(), vectors.mean(axis=0), atol=1e-5)
+    else:
+        assert len(back.centre()) == 0
 
 
 def test_packed_tokens_are_small() -> None:

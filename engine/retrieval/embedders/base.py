@@ -10,6 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class TokenVectors(Protocol):
+    """A text's token vectors, packed or not. spans: int32, (tokens, 2), as of TokenEmbeddings."""
+
+    @property
+    def spans(self) -> NDArray[np.int32]: ...
+
+    def __len__(self) -> int: ...
+
+    def similar(self, question: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine of each token with each of the question's, (q, dimension): (tokens, q)."""
+
+    def centre(self) -> NDArray[np.float32]:
+        """The mean vector, (dimension,); of no tokens, nothing: (0,)."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenEmbeddings:
     """Contextual vectors of a text's tokens, for late interaction.
@@ -20,6 +35,19 @@ class TokenEmbeddings:
 
     vectors: NDArray[np.float32]
     spans: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def similar(self, question: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See TokenVectors."""
+        found: NDArray[np.float32] = self.vectors @ question.T
+        return found
+
+    def centre(self) -> NDArray[np.float32]:
+        """See TokenVectors."""
+        mean: NDArray[np.float32] = self.vectors.mean(axis=0) if len(self) else np.zeros(0, np.float32)
+        return mean
 
 
 @dataclass(frozen=True, slots=True)
