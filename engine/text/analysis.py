@@ -12,6 +12,7 @@ import re
 import threading
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import Stemmer
 
@@ -94,6 +95,7 @@ def analyse_question(text: str) -> QuestionTerms:
     )
 
 
+@lru_cache(65_536)  # a language has few words
 def fold_term(term: str) -> str:
     """The form under which an indexed term is found by a question without marks."""
     return term if term.isascii() else _stem([fold_diacritics(term)])[0]
@@ -121,8 +123,13 @@ def _split(token: str) -> list[str]:
 
 
 def _stem(terms: list[str]) -> list[str]:
+    return [_stem_of(t) if t.isascii() else t for t in terms]
+
+
+@lru_cache(65_536)
+def _stem_of(word: str) -> str:
     # A Snowball stemmer holds state, so each thread has its own.
     stemmer = getattr(_stemmers, "english", None)
     if stemmer is None:
         stemmer = _stemmers.english = Stemmer.Stemmer("english")
-    return [stemmer.stemWord(t) if t.isascii() else t for t in terms]
+    return str(stemmer.stemWord(word))
