@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.listening import LocalOnly
-from app.sign_in import _onward
+from app.sign_in_form import onward
 from engine.settings import load_settings
 from tests.conftest import ROOT
 
@@ -97,5 +97,5 @@ def test_signing_in_leads_to_a_place_here() -> None:
         "javascript:alert(1)",
         "/a\nb",
     ):
-        assert _onward(given) == "/"
-    assert _onward("/chat?session=1") == "/chat?session=1"
+        assert onward(given) == "/"
+    assert onward("/chat?session=1") == "/chat?session=1"

@@ -77,7 +77,6 @@ async def test_vectors_and_copy_work_and_leave_no_prepared_statement(
 ) -> None:
     async with pool.direct() as db:
         await db.execute(text("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public"))
-        await db.execute(text("DROP TABLE IF EXISTS public.bounced"))
         await db.execute(text("CREATE TABLE public.bounced (id int, v halfvec(2))"))
 
     async def add(number: int) -> None:
@@ -95,6 +94,8 @@ async def test_vectors_and_copy_work_and_leave_no_prepared_statement(
         *(one(pool, "SELECT count(*) FROM pg_prepared_statements, pg_sleep(0.1)") for _ in range(5))
     )
     assert left == [0] * 5
+    async with pool.direct() as db:
+        await db.execute(text("DROP TABLE public.bounced"))
 
 
 async def test_a_hundred_clients_of_several_processes_share_five_server_connections(
