@@ -36,6 +36,8 @@ SEARCHES: tuple[Search, ...] = get_args(Search)
 # A document that is no longer, or not yet, in force has to be this much better to come first.
 NOT_IN_FORCE = 0.85
 QUEUE_SECONDS = 20.0  # longest wait for a search to begin
+# What was found and is gone was indexed anew between two statements, under other ids, or deleted.
+SEARCHES_AT_MOST = 3
 
 
 class Retriever:
@@ -187,13 +189,16 @@ class Retriever:
                 notice = f"Searched by words only: {error.message}"
         async with self._turn(), self._database.read() as db:
             with stage("search"):
-                found = [
-                    await self._search(db, phrasing, embedding, scope, k, search)
-                    for phrasing, embedding in zip(phrasings, embeddings, strict=True)
-                ]
-                scores = _merge(found)
-                best = sorted(scores, key=lambda i: -scores[i][2])[:kept]
-                passages = await self._documents.load_passages(db, best)
+                for _ in range(SEARCHES_AT_MOST):
+                    found = [
+                        await self._search(db, phrasing, embedding, scope, k, search)
+                        for phrasing, embedding in zip(phrasings, embeddings, strict=True)
+                    ]
+                    scores = _merge(found)
+                    best = sorted(scores, key=lambda i: -scores[i][2])[:kept]
+                    passages = await self._documents.load_passages(db, best)
+                    if len(passages) == len(best):
+                        break
         candidates = (
             Candidate(passages[i], lexical=a, dense=b, fused=c, reranked=None, score=c)
             for i, (a, b, c) in ((i, scores[i]) for i in best)

@@ -132,7 +132,8 @@ async def _talk(
     assert process.stdin and process.stdout and process.stderr
     complaining = asyncio.create_task(_tail(process.stderr))
     try:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        # A process that has died already: uvloop says so by a RuntimeError.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, RuntimeError):
             process.stdin.write(task)
             await process.stdin.drain()
             process.stdin.close()

@@ -11,9 +11,11 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import uvloop
 
 from engine.documents.parsing import ParsingLimits, parse
 from engine.documents.parsing.sandbox import parse_in_process
@@ -91,6 +93,22 @@ async def test_a_crash_of_the_parser_is_a_refusal() -> None:
     with pytest.raises(UnreadableFile) as caught:
         await task
     assert caught.value.reason == "damaged" and "crash.xlsx" in caught.value.message
+
+
+def test_a_process_that_has_died_before_its_task_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = asyncio.create_subprocess_exec
+
+    async def died(*arguments: Any, **given: Any) -> asyncio.subprocess.Process:
+        process = await start(*arguments, **given)
+        process.kill()
+        await process.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", died)
+    as_the_server_runs = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    with as_the_server_runs as runner, pytest.raises(UnreadableFile) as caught:
+        runner.run(parse_in_process(b"# Gate", "gate.md", LIMITS))
+    assert caught.value.reason == "too-complex"  # as one that the kernel kills
 
 
 async def test_cancelling_kills_the_process() -> None:
