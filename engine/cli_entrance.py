@@ -52,6 +52,9 @@ def add_entrance_commands(command: Callable[[str, str], argparse.ArgumentParser]
     )
     collections.add_argument("subject", nargs="?", default="", metavar="NAME|ID")
     collections.add_argument("others", nargs="*", metavar="ACCOUNT|DOCUMENT", help="who or what")
+    collections.add_argument(
+        "--into", type=int, metavar="ID", help="with remove: where what it holds moves first"
+    )
 
     audit = command("audit", "Show who did what, the latest first.")
     audit.add_argument("--who", default="", help="name of an account")
@@ -132,18 +135,16 @@ async def _collections(engine: Engine, options: argparse.Namespace) -> int:
         chosen = _number(options.subject, "A collection")
         match options.action:
             case "join":
-                for account in options.others:
-                    await collections.add_member(chosen, account)
+                await collections.change(chosen, join=options.others)
             case "leave":
-                for account in options.others:
-                    await collections.remove_member(chosen, account)
+                await collections.change(chosen, leave=options.others)
             case "move":
                 ids = [_number(one, "A document") for one in options.others]
                 await engine.documents.move(ids, chosen)
             case "remove":
-                await collections.delete(chosen)
+                await collections.delete(chosen, into=options.into)
             case _:
-                await collections.open_to_everyone(chosen, options.action == "open")
+                await collections.change(chosen, everyone=options.action == "open")
     found = await collections.list()
     if options.json:
         print_json({"collections": [asdict(collection) for collection in found]})

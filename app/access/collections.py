@@ -9,7 +9,6 @@ import streamlit as st
 from app.bridge import Bridge
 from app.messages import shown_errors
 from app.text import counted, plain
-from engine import Engine
 from engine.access.collections import DEFAULT, Collection
 
 _EVERYONE = "Everyone reads it"
@@ -64,15 +63,10 @@ def _draw_create(bridge: Bridge, accounts: Sequence[str]) -> None:
         sent = st.form_submit_button("Create", type="primary", key="col-create-send")
     if sent:
         with shown_errors():
-            bridge.call(lambda engine: _create(engine, name, everyone, members))
+            bridge.call(
+                lambda engine: engine.entrance.collections.create(name, everyone=everyone, members=members)
+            )
             st.success(plain(f"{name} is there."))
-
-
-async def _create(engine: Engine, name: str, everyone: bool, members: Sequence[str]) -> None:
-    collections = engine.entrance.collections
-    made = await collections.create(name, everyone=everyone)
-    for member in members:
-        await collections.add_member(made, member)
 
 
 def _draw_change(bridge: Bridge, known: Sequence[Collection], accounts: Sequence[str]) -> None:
@@ -102,26 +96,20 @@ def _draw_change(bridge: Bridge, known: Sequence[Collection], accounts: Sequence
         sent = st.form_submit_button("Save", type="primary", key="col-save")
     if sent:
         with shown_errors():
-            bridge.call(lambda engine: _change(engine, collection, name, everyone, members))
+            before, after = set(collection.members), set(members)
+            bridge.call(  # only what differs: somebody else may have changed the rest meanwhile
+                lambda engine: engine.entrance.collections.change(
+                    collection.id,
+                    name=None if name == collection.name else name,
+                    everyone=None if everyone == collection.everyone else everyone,
+                    join=sorted(after - before),
+                    leave=sorted(before - after),
+                )
+            )
             st.success(plain(f"{name} is saved."))
     if chosen != DEFAULT:
         with st.expander("Delete it", icon=":material/delete:"):
             _draw_delete(bridge, collection, [other for other in known if other.id != chosen])
-
-
-async def _change(
-    engine: Engine, before: Collection, name: str, everyone: bool, members: Sequence[str]
-) -> None:
-    """Only what differs; who is to read it no more is taken out first."""
-    collections = engine.entrance.collections
-    for member in set(before.members) - set(members):
-        await collections.remove_member(before.id, member)
-    if everyone != before.everyone:
-        await collections.open_to_everyone(before.id, everyone)
-    for member in set(members) - set(before.members):
-        await collections.add_member(before.id, member)
-    if " ".join(name.split()) != before.name:
-        await collections.rename(before.id, name)
 
 
 def _draw_delete(bridge: Bridge, collection: Collection, others: Sequence[Collection]) -> None:
@@ -150,11 +138,5 @@ def _draw_delete(bridge: Bridge, collection: Collection, others: Sequence[Collec
     st.caption("This cannot be undone; it is recorded in the audit.")
     if st.button("Delete the collection", key="col-delete-send", disabled=bool(held) and into is None):
         with shown_errors():
-            bridge.call(lambda engine: _delete(engine, collection.id, into))
+            bridge.call(lambda engine: engine.entrance.collections.delete(collection.id, into=into))
             st.success(plain(f"{collection.name} is gone."))
-
-
-async def _delete(engine: Engine, collection_id: int, into: int | None) -> None:
-    if into is not None:
-        await engine.documents.move_all(collection_id, into)
-    await engine.entrance.collections.delete(collection_id)

@@ -7,16 +7,19 @@ a member. Administrators decide who is one.
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.accounts import account_id
 from engine.access.audit import note
-from engine.access.principal import OPEN, Access, Principal
+from engine.access.principal import Access, Principal
+from engine.documents.moving import put_into
 from engine.errors import BadInput, NotFound
 from engine.storage.account_tables import accounts, collection_members, collections
 from engine.storage.database import Database
@@ -63,7 +66,7 @@ async def check_collection(db: AsyncConnection, access: Access, collection_id: i
     if (principal := access.restricted()) is not None:
         statement = statement.where(collections.c.id.in_(readable_collections(principal)))
     if (await db.execute(statement)).scalar() is None:
-        raise NotFound(f"There is no collection {collection_id}.")
+        raise _missing(collection_id)
 
 
 class CollectionStore:
@@ -85,81 +88,96 @@ class CollectionStore:
         self._access.require("administer")
         return await self._read(None, members=True)
 
-    async def create(self, name: str, *, everyone: bool = False) -> int:
-        """A new one, without members; returns its id. Raises BadInput."""
+    async def create(self, name: str, *, everyone: bool = False, members: Iterable[str] = ()) -> int:
+        """A new one, with these accounts as members; returns its id. Raises BadInput."""
         self._access.require("administer")
         statement = insert(collections).values(name=_name(name), everyone=everyone)
         async with self._database.write() as db:
             added = await db.execute(statement.on_conflict_do_nothing().returning(collections.c.id))
-            made = added.scalar()
-            if made is not None:
-                await note(db, self._access, "create collection", _name(name), f"number {made}")
-        if made is None:
-            raise _named_already(name)
-        return int(made)
-
-    async def rename(self, collection_id: int, name: str) -> None:
-        """Give it another name. Raises BadInput."""
-        self._access.require("administer")
-        other = exists().where(collections.c.name == _name(name), collections.c.id != collection_id)
-        async with self._database.write() as db:
-            await _there(db, collection_id)
-            await db.execute(select(collections.c.id).with_for_update())  # one renaming at a time
-            if (await db.execute(select(other))).scalar():
+            made: int | None = added.scalar()
+            if made is None:
                 raise _named_already(name)
-            await db.execute(
-                update(collections).where(collections.c.id == collection_id).values(name=_name(name))
-            )
-            await note(db, self._access, "change collection", str(collection_id), f"named {_name(name)}")
+            await note(db, self._access, "create collection", _name(name), f"number {made}")
+            await self._join(db, made, members)
+        return made
 
-    async def open_to_everyone(self, collection_id: int, everyone: bool) -> None:
-        """Let all read it, or its members only."""
+    async def change(
+        self,
+        collection_id: int,
+        *,
+        name: str | None = None,
+        everyone: bool | None = None,
+        join: Iterable[str] = (),
+        leave: Iterable[str] = (),
+    ) -> None:
+        """Another name, other readers: what is given, and all of it or nothing. Raises BadInput.
+
+        join: accounts that read it, from their next question on. leave: that read it no more, old
+        answers made of it included. everyone: whether all read it, or its members only.
+        """
         self._access.require("administer")
         async with self._database.write() as db:
-            await _there(db, collection_id)
-            await db.execute(
-                update(collections).where(collections.c.id == collection_id).values(everyone=everyone)
-            )
-            told = "open to everyone" if everyone else "members only"
-            await note(db, self._access, "change collection", str(collection_id), told)
+            await _locked(db, collection_id)
+            if name is not None:
+                await self._rename(db, collection_id, _name(name))
+            if everyone is not None:
+                await self._set(db, collection_id, everyone=everyone)
+                told = "open to everyone" if everyone else "members only"
+                await note(db, self._access, "change collection", str(collection_id), told)
+            await self._leave(db, collection_id, leave)
+            await self._join(db, collection_id, join)
 
-    async def add_member(self, collection_id: int, account: str) -> None:
-        """Let an account read it, from its next question on."""
+    async def delete(self, collection_id: int, *, into: int | None = None) -> int:
+        """Remove one, after all that it holds went into another; returns how many documents did.
+
+        into: None for one that holds nothing. Deleted documents move too, as they may be restored.
+        An administrator's, who need not read either. Raises BadInput, with nothing moved.
+        """
         self._access.require("administer")
+        holds = documents.c.collection_id == collection_id
         async with self._database.write() as db:
-            await _there(db, collection_id)
-            values = {"collection_id": collection_id, "account_id": await account_id(db, account)}
+            await _locked(db, collection_id, *([] if into is None else [into]))
+            if collection_id in (DEFAULT, into):
+                raise BadInput(
+                    "This collection cannot be removed.",
+                    hint="The first one stays, and what another holds moves into a different one.",
+                )
+            moved = 0 if into is None else len(await put_into(db, self._access, holds, into))
+            if (await db.execute(select(exists().where(holds)))).scalar():
+                raise BadInput(
+                    "This collection cannot be removed: it holds documents.",
+                    hint="Say into which other one they move; those deleted are kept for a while.",
+                )
+            await db.execute(delete(collections).where(collections.c.id == collection_id))
+            await note(db, self._access, "remove collection", str(collection_id))
+        return moved
+
+    async def _rename(self, db: AsyncConnection, collection_id: int, name: str) -> None:
+        try:
+            async with db.begin_nested():
+                await self._set(db, collection_id, name=name)
+        except IntegrityError as error:
+            raise _named_already(name) from error
+        await note(db, self._access, "change collection", str(collection_id), f"named {name}")
+
+    async def _set(self, db: AsyncConnection, collection_id: int, **values: object) -> None:
+        await db.execute(update(collections).where(collections.c.id == collection_id).values(**values))
+
+    async def _join(self, db: AsyncConnection, collection_id: int, names: Iterable[str]) -> None:
+        for name in names:
+            values = {"collection_id": collection_id, "account_id": await account_id(db, name)}
             await db.execute(insert(collection_members).values(values).on_conflict_do_nothing())
-            await note(db, self._access, "add member", account, f"collection {collection_id}")
+            await note(db, self._access, "add member", name, f"collection {collection_id}")
 
-    async def remove_member(self, collection_id: int, account: str) -> None:
-        """An account reads it no more, old answers made of it included."""
-        self._access.require("administer")
-        async with self._database.write() as db:
-            await _there(db, collection_id)
+    async def _leave(self, db: AsyncConnection, collection_id: int, names: Iterable[str]) -> None:
+        for name in names:
             await db.execute(
                 delete(collection_members).where(
                     collection_members.c.collection_id == collection_id,
-                    collection_members.c.account_id == await account_id(db, account),
+                    collection_members.c.account_id == await account_id(db, name),
                 )
             )
-            await note(db, self._access, "remove member", account, f"collection {collection_id}")
-
-    async def delete(self, collection_id: int) -> None:
-        """Remove one that holds nothing. Raises BadInput for one that does, deleted documents included."""
-        self._access.require("administer")
-        holds = exists().where(documents.c.collection_id == collection_id)
-        async with self._database.write() as db:
-            await _there(db, collection_id)
-            which = (collections.c.id == collection_id, ~holds, collections.c.id != DEFAULT)
-            gone = await db.execute(delete(collections).where(*which))
-            if gone.rowcount:
-                await note(db, self._access, "remove collection", str(collection_id))
-        if not gone.rowcount:
-            raise BadInput(
-                "This collection cannot be removed.",
-                hint="Move its documents first; those deleted are kept for a while. The first one stays.",
-            )
+            await note(db, self._access, "remove member", name, f"collection {collection_id}")
 
     async def _read(self, where: ColumnElement[bool] | None, *, members: bool) -> builtins.list[Collection]:
         gone = documents.c.deleted_at.is_not(None)
@@ -198,6 +216,17 @@ def _named_already(name: str) -> BadInput:
     return BadInput(f"There is a collection “{_name(name)}” already.")
 
 
-async def _there(db: AsyncConnection, collection_id: int) -> None:
-    """An administrator's look, who sees all of them."""
-    await check_collection(db, OPEN, collection_id)
+async def _locked(db: AsyncConnection, *ids: int) -> None:
+    """Keep collections as they are until the transaction ends: nothing comes in, nobody else changes them.
+
+    Raises NotFound. In one order, so that two who lock some of the same do not wait for each other.
+    """
+    held = select(collections.c.id).where(collections.c.id.in_(ids)).order_by(collections.c.id)
+    found = (await db.execute(held.with_for_update())).scalars().all()
+    for collection_id in ids:
+        if collection_id not in found:
+            raise _missing(collection_id)
+
+
+def _missing(collection_id: int) -> NotFound:
+    return NotFound(f"There is no collection {collection_id}.")

@@ -295,18 +295,6 @@ class DocumentStore:
             moving = and_(documents.c.id.in_(ids[:_MANY]), self._living())
             return len(await put_into(db, self._access, moving, collection_id))
 
-    async def move_all(self, from_collection: int, into: int) -> int:
-        """Put all that a collection holds, deleted documents too, into another; returns how many.
-
-        An administrator's, who need not read either. Raises NotFound, BadInput.
-        """
-        self._access.require("administer")
-        async with self._database.write() as db:
-            for collection_id in (from_collection, into):
-                await check_collection(db, OPEN, collection_id)
-            held = documents.c.collection_id == from_collection
-            return len(await put_into(db, self._access, held, into))
-
     async def statistics(self) -> Statistics:
         """Counts for the top of the Documents page."""
         living = self._living()

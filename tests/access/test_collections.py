@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
+from sqlalchemy import text
 
 from engine.access.principal import SYSTEM, Principal, acting
 from engine.documents.jobs import Upload
 from engine.documents.model import DocumentFilter
 from engine.documents.queries import DocumentQuery
 from engine.engine import Engine
-from engine.errors import BadInput, NotAllowed, NotFound
+from engine.errors import BadInput, DatabaseUnavailable, NotAllowed, NotFound
 from tests.conftest import OpenEngine
 
 from .conftest import join
@@ -34,8 +38,7 @@ async def test_only_members_find_what_a_collection_holds(open_test_engine: OpenE
     async with open_test_engine(access_control=True, enable_semantic_cache=True) as engine:
         anna, ben = await join(engine, "anna", "editor"), await join(engine, "ben", "editor")
         with acting(SYSTEM):
-            board = await engine.entrance.collections.create("Board")
-            await engine.entrance.collections.add_member(board, "anna")
+            board = await engine.entrance.collections.create("Board", members=["anna"])
         await put(engine, anna, "travel.md", OPEN_TEXT)
         before = await seen(engine, ben)
         secret = await put(engine, anna, "zephyr.md", SECRET, board)
@@ -85,23 +88,21 @@ async def test_a_membership_works_from_the_next_question_on(open_test_engine: Op
     async with open_test_engine(access_control=True) as engine:
         anna, ben = await join(engine, "anna", "editor"), await join(engine, "ben")
         with acting(SYSTEM):
-            board = await engine.entrance.collections.create("Board")
-            for name in ("anna", "ben"):
-                await engine.entrance.collections.add_member(board, name)
+            board = await engine.entrance.collections.create("Board", members=["anna", "ben"])
         await put(engine, anna, "travel.md", OPEN_TEXT)
         await put(engine, anna, "zephyr.md", SECRET, board)
         with acting(ben):
             session = await engine.sessions.create()
             assert "90 million" in (await engine.ask(QUESTION, session_id=session.id)).text
         with acting(SYSTEM):
-            await engine.entrance.collections.remove_member(board, "ben")
+            await engine.entrance.collections.change(board, leave=["ben"])
         with acting(ben):
             assert "90 million" not in repr(await engine.ask(QUESTION))
             turns = await engine.sessions.turns(session.id)
             assert len(turns) == 1 and "90 million" not in repr(turns) and "Zephyr" not in repr(turns)
             assert "90 million" not in await engine.sessions.export(session.id)
         with acting(SYSTEM):
-            await engine.entrance.collections.open_to_everyone(board, True)
+            await engine.entrance.collections.change(board, everyone=True)
         with acting(ben):
             assert "90 million" in (await engine.ask(QUESTION)).text
             assert "90 million" in (await engine.sessions.turns(session.id))[0].answer.text
@@ -111,8 +112,7 @@ async def test_documents_are_moved_by_those_who_read_both_collections(open_test_
     async with open_test_engine(access_control=True) as engine:
         anna, ben = await join(engine, "anna", "editor"), await join(engine, "ben", "editor")
         with acting(SYSTEM):
-            board = await engine.entrance.collections.create("Board")
-            await engine.entrance.collections.add_member(board, "anna")
+            board = await engine.entrance.collections.create("Board", members=["anna"])
             with pytest.raises(BadInput, match="already"):
                 await engine.entrance.collections.create(" Board ")
         moved = await put(engine, anna, "zephyr.md", SECRET)
@@ -141,26 +141,25 @@ async def test_administrators_rename_and_empty_what_they_do_not_read(open_test_e
         anna, root = await join(engine, "anna", "editor"), await join(engine, "root", "admin")
         collections = engine.entrance.collections
         with acting(root):
-            board, archive = await collections.create("Board"), await collections.create("Archive")
-            for number in (board, archive):
-                await collections.add_member(number, "anna")
-            await collections.rename(board, " The  board ")
+            board, archive = [
+                await collections.create(name, members=["anna"]) for name in ("Board", "Archive")
+            ]
+            await collections.change(board, name=" The  board ")
             with pytest.raises(BadInput, match="already"):
-                await collections.rename(board, "Archive")
+                await collections.change(board, name="Archive")
             with pytest.raises(NotFound):
-                await collections.rename(99, "Nowhere")
+                await collections.change(99, name="Nowhere")
         secret = await put(engine, anna, "zephyr.md", SECRET, board)
         gone = await put(engine, anna, "old.md", OPEN_TEXT, board)
         with acting(anna):
             assert await engine.documents.delete([gone]) == 1
-            for work in (collections.rename(board, "Mine"), engine.documents.move_all(board, archive)):
+            for work in (collections.change(board, name="Mine"), collections.delete(board, into=archive)):
                 with pytest.raises(NotAllowed):
                     await work
         with acting(root):
             known = {c.name: (c.documents, c.deleted) for c in await collections.list()}
             assert known["The board"] == (1, 1)
-            assert await engine.documents.move_all(board, archive) == 2
-            await collections.delete(board)
+            assert await collections.delete(board, into=archive) == 2
             with pytest.raises(NotFound):
                 await engine.documents.get(secret)  # he moved it, and reads it no more than before
         with acting(anna):
@@ -175,6 +174,49 @@ async def test_administrators_rename_and_empty_what_they_do_not_read(open_test_e
             within = DocumentFilter(collection_ids=(archive,))
             assert (await engine.documents.list(DocumentQuery(within))).total == 0
             assert "90 million" not in repr(await engine.ask(QUESTION, filter=within))
+
+
+CHANGE = {"name": "Council", "everyone": True, "join": ["ben"], "leave": ["anna"]}
+
+
+async def test_a_change_of_a_collection_is_whole_or_not_there(open_test_engine: OpenEngine) -> None:
+    """Whatever part of it is refused, and when its connection is killed in the middle; the record too."""
+    async with open_test_engine(access_control=True) as engine:
+        anna, ben = await join(engine, "anna", "editor"), await join(engine, "ben", "editor")
+        collections = engine.entrance.collections
+        with acting(SYSTEM):
+            board, archive = (
+                await collections.create("Board", members=["anna"]),
+                await collections.create("Archive"),
+            )
+        secret = await put(engine, anna, "zephyr.md", SECRET, board)
+        works = (
+            lambda: collections.create("Legal", members=["ben", "nobody-such"]),
+            lambda: collections.change(board, **{**CHANGE, "name": "Archive"}),
+            lambda: collections.change(board, **{**CHANGE, "join": ["ben", "nobody-such"]}),
+            lambda: collections.delete(board, into=99),
+        )
+        with acting(SYSTEM):
+            before = await told(engine)
+            for work in works:
+                with pytest.raises((BadInput, NotFound)):
+                    await work()
+                assert await told(engine) == before
+            for work in (
+                lambda: collections.change(board, **CHANGE),
+                lambda: collections.delete(board, into=archive),
+            ):
+                await _killed_in_the_middle(engine, work)
+                assert await told(engine) == before
+            # What a killed one has left locked is free again.
+            await collections.change(board, **CHANGE)
+            assert await collections.delete(board, into=archive) == 1
+            assert [(c.name, c.documents) for c in await collections.list()] == [
+                ("Archive", 1),
+                ("Everyone", 0),
+            ]
+        with acting(ben), pytest.raises(NotFound):
+            await engine.documents.get(secret)
 
 
 async def test_readers_change_nothing(guarded: Engine) -> None:
@@ -212,6 +254,29 @@ async def test_uploads_are_followed_by_whoever_began_them(guarded: Engine) -> No
         ):
             with pytest.raises(NotFound):
                 await work
+
+
+async def told(engine: Engine) -> str:
+    """All collections, the documents in them and the whole audit."""
+    async with engine.database.read() as db:
+        held = await db.execute(text("SELECT id, collection_id FROM documents ORDER BY id"))
+        events = await db.execute(text("SELECT id, action, subject, outcome FROM audit_events ORDER BY id"))
+        return repr((await engine.entrance.collections.list(), held.all(), events.all()))
+
+
+async def _killed_in_the_middle(engine: Engine, work: Callable[[], Awaitable[object]]) -> None:
+    """Its connection ends where it writes its first record, after it has changed something."""
+    audit = f"'{engine.database.schema}.audit_events'::regclass"
+    waiting = text(f"SELECT pid FROM pg_locks WHERE NOT granted AND relation = {audit}")
+    async with engine.database.write() as db:
+        await db.execute(text("LOCK TABLE audit_events IN SHARE MODE"))
+        working = asyncio.ensure_future(work())
+        async with asyncio.timeout(10):
+            while (pid := (await db.execute(waiting)).scalar()) is None:
+                await asyncio.sleep(0.01)
+        await db.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        with pytest.raises(DatabaseUnavailable):
+            await working
 
 
 async def seen(engine: Engine, who: Principal) -> str:

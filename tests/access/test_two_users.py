@@ -65,8 +65,8 @@ class TwoUsers(RuleBasedStateMachine):
     def change(self, name: str, user: str, joins: bool) -> None:
         with acting(SYSTEM):
             collections = self.engine.entrance.collections
-            work = collections.add_member if joins else collections.remove_member
-            self.run(work(self.ids[name], user))
+            who = {"join" if joins else "leave": [user]}
+            self.run(collections.change(self.ids[name], **who))
 
     def reads(self, user: str, document: int) -> bool:
         place = self.place[document]

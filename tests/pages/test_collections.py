@@ -123,7 +123,7 @@ def test_a_collection_is_made_read_renamed_and_taken_away(
 def test_documents_are_moved_from_the_list(guarded: Bridge, come_as: SignIn, open_tab: OpenTab) -> None:
     come_as("root")
     made = guarded.call(lambda engine: engine.entrance.collections.create("Legal"))
-    guarded.call(lambda engine: engine.entrance.collections.add_member(made, "emma"))
+    guarded.call(lambda engine: engine.entrance.collections.change(made, join=["emma"]))
     come_as("emma")
     document = put(guarded, "meals.md", MEALS, 1)
     tab = open_tab()
@@ -143,7 +143,7 @@ def test_a_chat_is_read_by_its_link_until_it_ends(
 ) -> None:
     come_as("root")
     made = guarded.call(lambda engine: engine.entrance.collections.create("Deals"))
-    guarded.call(lambda engine: engine.entrance.collections.add_member(made, "emma"))
+    guarded.call(lambda engine: engine.entrance.collections.change(made, join=["emma"]))
     come_as("emma")
     put(guarded, "deal.md", SECRET, made)
     food = DocumentFilter(document_ids=(put(guarded, "food.md", MEALS, 1),))
