@@ -15,6 +15,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+gc.disable()  # what is imported stays: looking for garbage among it takes half a second
+
+from engine.early import begin_loading  # noqa: E402
+
+begin_loading()
 
 import streamlit as st  # noqa: E402
 from starlette.exceptions import HTTPException  # noqa: E402
@@ -22,6 +27,7 @@ from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
 from starlette.responses import Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
+from streamlit.components.v2 import manifest_scanner  # noqa: E402
 
 from app.bridge import Bridge, publish  # noqa: E402
 from app.listening import LocalOnly  # noqa: E402
@@ -37,8 +43,10 @@ from engine.errors import NotSignedIn  # noqa: E402
 from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 from engine.text.languages import prepare as prepare_languages  # noqa: E402
 
-gc.enable()
 log = logging.getLogger(__name__)
+
+# No package brings widgets here. To find that out Streamlit reads about all that are installed, for 0.3 s.
+manifest_scanner.scan_component_manifests = lambda max_workers=None: []
 
 # How long a thread that computes keeps the event loop from its turn; Python's own are 5 ms, and the
 # loop queues behind every script and every file that is being split.
@@ -58,16 +66,19 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
     sys.setswitchinterval(SWITCH_SECONDS)
     async with open_engine(settings) as engine:
         await engine.embed_question("warm-up")
-        await asyncio.to_thread(prepare_languages)  # or the first question in another language stops the loop
         # What is alive now stays: without this each collection walks through all of it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECTIONS)
+        gc.enable()
+        # Or the first question in another language stops the loop; nobody waits for it now.
+        languages = asyncio.create_task(asyncio.to_thread(prepare_languages))
         publish(Bridge(engine, asyncio.get_running_loop()))
         try:
             yield {"engine": engine}
         finally:
             publish(None)
+            await languages
 
 
 async def metrics(request: Request) -> Response:

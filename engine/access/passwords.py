@@ -7,6 +7,7 @@ import unicodedata
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 
 from engine.errors import BadInput
 
@@ -20,8 +21,9 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._slots = asyncio.Semaphore(AT_ONCE)
-        # Checked for accounts that are not there, which must take as long.
-        self._nobodys = self._hasher.hash("nobody's password")
+        # Checked for accounts that are not there, which must take as long. No password has this hash.
+        costs = f"m={self._hasher.memory_cost},t={self._hasher.time_cost},p={self._hasher.parallelism}"
+        self._nobodys = f"$argon2id$v={ARGON2_VERSION}${costs}${'A' * 22}${'A' * 43}"
 
     async def hash(self, password: str) -> str:
         """What is kept of a password. Raises BadInput for one that is too short or too long."""

