@@ -60,7 +60,7 @@ def _draw_actions(bridge: Bridge, state: TabState, document: Document) -> None:
             st.switch_page(CHAT)
         st.download_button(
             "Download",
-            bridge.later(lambda engine: engine.documents.file(document.id)),
+            bridge.later(lambda engine: engine.documents.download(document.id)),
             file_name=document.file_name,
             mime="application/octet-stream",  # to be kept, never shown: it is somebody's file
             on_click="ignore",

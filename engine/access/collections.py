@@ -52,6 +52,13 @@ def readable_collections(principal: Principal) -> Select[Any]:
     return select(collections.c.id).where(or_(collections.c.everyone, member))
 
 
+async def readable_ids(db: AsyncConnection, access: Access) -> builtins.list[int] | None:
+    """Ids of the collections that whoever acts reads, in order; None where they read everything."""
+    if (principal := access.restricted()) is None:
+        return None
+    return sorted((await db.execute(readable_collections(principal))).scalars())
+
+
 def collection_names(access: Access) -> Select[Any]:
     """Number and name of each collection that whoever acts reads, by name."""
     statement = select(collections.c.id, collections.c.name).order_by(collections.c.name)

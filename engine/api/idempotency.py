@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from engine.access.collections import readable_ids
 from engine.api.problems import Problem, Refused
 from engine.api.responses import EventStream
 from engine.engine import Engine
@@ -96,6 +97,10 @@ class Idempotency:
             return await work(None)
         # Another's answer is never given again.
         who = self._engine().access.principal().id
+        if self._engine().access.on:
+            async with self._engine().database.read() as db:
+                # Nor is one's own, made of documents that one may no longer read.
+                content += f" read in {await readable_ids(db, self._engine().access)}"
         place = f"{who} {request.method} {request.url.path} {key}"
         claim = Claim(hashlib.sha256(place.encode()).hexdigest(), uuid4())
         earlier = await self._claim(claim, hashlib.sha256(content.encode()).hexdigest())

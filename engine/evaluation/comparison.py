@@ -7,6 +7,8 @@ from typing import get_args
 
 from sqlalchemy import func, insert, select
 
+from engine.access.audit import Audit, named
+from engine.access.principal import Access
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput
 from engine.evaluation.arms import contender, depth_of, run_arm
@@ -37,6 +39,8 @@ class Comparison:
         retriever: Retriever,
         rerankers: Mapping[str, Reranker | None],
         check: Callable[[str], str],
+        audit: Audit,
+        access: Access,
         *,
         sets: QuestionSets,
         documents: SetDocuments,
@@ -48,6 +52,8 @@ class Comparison:
         self._retriever = retriever
         self._rerankers = rerankers
         self._check = check
+        self._audit = audit
+        self._access = access
         self._k = k
         self.sets = sets
         self.documents = documents
@@ -74,6 +80,7 @@ class Comparison:
                 raise BadInput(f"There is no reranker “{name}”.", hint=f"Choose from: {known}.")
             chosen[name] = self._rerankers[name]
         found = await self._retriever.candidates(question, filter=filter, k=self._k, depth=depth_of(chosen))
+        await self._audit.record("search", outcome=named(c.passage.document_id for c in found.candidates))
         for name, reranker in chosen.items():
             yield await run_arm(question, found, name, reranker)
 
@@ -119,9 +126,11 @@ class Comparison:
 
     async def import_set(self, name: str, files: Mapping[str, bytes], description: str = "") -> ImportReport:
         """See `engine.evaluation.set_files.import_set`."""
-        return await import_set(self._database, self.sets, name, files, self._check, description)
+        return await import_set(
+            self._database, self.sets, name, files, self._check, self._access, description
+        )
 
     async def export_set(self, set_id: int) -> bytes:
         """See `engine.evaluation.set_files.export_set`."""
         await self.sets.get(set_id)
-        return await export_set(self._database, set_id)
+        return await export_set(self._database, set_id, self._access)

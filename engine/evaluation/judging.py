@@ -5,14 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from sqlalchemy import ARRAY, Integer, any_, delete, insert, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    and_,
+    any_,
+    delete,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.principal import OPEN, Access
 from engine.documents.model import Passage
 from engine.errors import BadInput
 from engine.evaluation.model import Judgment
-from engine.storage.tables import documents, judgments, question_sets, set_questions
+from engine.retrieval.scope import readable
+from engine.storage.tables import documents, judgments, passages, question_sets, set_questions, set_records
 from engine.text.normalisation import normalise_question
 
 
@@ -70,18 +86,35 @@ async def judge_passages(
         )
 
 
-async def load_judgments(db: AsyncConnection, ids: Sequence[int]) -> dict[int, tuple[Judgment, ...]]:
-    """By question id."""
+async def load_judgments(
+    db: AsyncConnection, ids: Sequence[int], access: Access = OPEN
+) -> dict[int, tuple[Judgment, ...]]:
+    """By question id; without those of documents that whoever acts may not read."""
     found: dict[int, list[Judgment]] = {}
     statement = (
         select(judgments)
-        .where(judgments.c.question_id == any_(literal([*ids], ARRAY(Integer))))
+        .where(judgments.c.question_id == any_(literal([*ids], ARRAY(Integer))), _shown(access))
         .order_by(judgments.c.gain.desc(), judgments.c.file_name)
     )
     for row in await db.execute(statement):
         of = found.setdefault(row.question_id, [])
         of.append(Judgment(row.file_name, row.content_hash, row.gain, row.title, row.text))
     return {question: tuple(given) for question, given in found.items()}
+
+
+def _shown(access: Access) -> ColumnElement[bool]:
+    """Of what they read, of what a set brought along, or of a name in its files that nothing here has."""
+    if access.restricted() is None:
+        return true()
+    of_document = passages.c.document_id == documents.c.id
+    says_it = exists().where(of_document, passages.c.content_hash == judgments.c.content_hash)
+    whole = judgments.c.content_hash == ""
+    named = and_(documents.c.file_name == judgments.c.file_name, documents.c.deleted_at.is_(None))
+    return or_(
+        exists().where(named, readable(access), or_(whole, says_it.correlate(documents, judgments))),
+        exists().where(set_records.c.file_name == judgments.c.file_name),
+        and_(whole, judgments.c.title == "", judgments.c.text == ""),
+    )
 
 
 async def file_names(db: AsyncConnection, ids: set[int]) -> dict[int, str]:

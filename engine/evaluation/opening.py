@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+from engine.access.audit import Audit
 from engine.access.principal import Access
 from engine.asking import Asker
 from engine.documents.ingestion import Ingestion
@@ -49,6 +50,17 @@ def open_comparison(
     asker.answered = live.offer
     for part in (documents, runs, live):
         stack.push_async_callback(part.aclose)
+    audit = Audit(database, access)
     return Comparison(
-        database, retriever, rerankers, asker.check, sets=sets, documents=documents, runs=runs, live=live, k=k
+        database,
+        retriever,
+        rerankers,
+        asker.check,
+        audit,
+        access,
+        sets=sets,
+        documents=documents,
+        runs=runs,
+        live=live,
+        k=k,
     )

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row, delete, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.collections import readable_ids
 from engine.access.principal import OPEN, Access
 from engine.answering.model import Answer
 from engine.documents.model import Passage
@@ -47,6 +48,7 @@ _LOST = text("""
     SELECT count(*) FROM judgments
     JOIN set_questions ON set_questions.id = judgments.question_id AND set_questions.deleted_at IS NULL
     LEFT JOIN documents ON documents.file_name = judgments.file_name AND documents.deleted_at IS NULL
+        AND (CAST(:own AS int[]) IS NULL OR documents.collection_id = ANY(CAST(:own AS int[])))
     WHERE set_questions.set_id = :set_id AND (
         documents.id IS NULL OR judgments.content_hash <> '' AND NOT EXISTS (
             SELECT FROM passages WHERE passages.document_id = documents.id
@@ -57,7 +59,10 @@ _LOST = text("""
 
 
 class QuestionSets:
-    """Every method raises NotFound for a set or question that is not there."""
+    """Every method raises NotFound for a set or question that is not there.
+
+    Operators share sets; what a set says of documents that one of them may not read is not there for them.
+    """
 
     def __init__(self, database: Database, access: Access = OPEN) -> None:
         self._database = database
@@ -75,7 +80,8 @@ class QuestionSets:
             row = (await db.execute(_sets().where(question_sets.c.id == set_id))).first()
             if row is None:
                 raise _no_set()
-            lost = (await db.execute(_LOST, {"set_id": set_id})).scalar_one()
+            own = await readable_ids(db, self._access)
+            lost = (await db.execute(_LOST, {"set_id": set_id, "own": own})).scalar_one()
         return _set(row, lost)
 
     async def create(self, name: str, description: str = "") -> QuestionSet:
@@ -135,7 +141,7 @@ class QuestionSets:
         async with self._database.read() as db:
             rows = (await db.execute(statement.offset(offset).limit(limit))).all()
             total = await db.execute(select(func.count()).select_from(set_questions).where(where))
-            judged = await load_judgments(db, [row.id for row in rows])
+            judged = await load_judgments(db, [row.id for row in rows], self._access)
             return [_question(row, judged) for row in rows], int(total.scalar_one())
 
     async def remove_question(self, question_id: int) -> None:
@@ -172,7 +178,7 @@ class QuestionSets:
         )
         async with self._database.read() as db:
             row = (await db.execute(asked.order_by(set_questions.c.id))).first()
-            return _question(row, await load_judgments(db, [row.id])) if row else None
+            return _question(row, await load_judgments(db, [row.id], self._access)) if row else None
 
     async def from_chat(self, name: str) -> QuestionSet:
         """A new set as `add_from_chat` fills it. Raises BadInput where no answer has a thumb up."""

@@ -7,14 +7,18 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, Table, Text, any_, bindparam, insert, literal, select, text
+from sqlalchemy import ARRAY, Table, Text, and_, any_, bindparam, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.access.audit import note
+from engine.access.collections import readable_ids
+from engine.access.principal import Access
 from engine.evaluation.collection import Query, Record
 from engine.evaluation.exchange import QRELS, QrelsLine, SetFiles, read_set, write_set
 from engine.evaluation.judging import load_judgments
 from engine.evaluation.model import ImportReport
 from engine.evaluation.question_sets import QuestionSets, add_set, tag_of
+from engine.retrieval.scope import readable
 from engine.storage.database import Database
 from engine.storage.tables import documents, judgments, passages, set_questions, set_records
 from engine.text.normalisation import normalise
@@ -24,6 +28,7 @@ _BY_HASH = text("""
     SELECT DISTINCT ON (passages.content_hash) passages.content_hash, documents.file_name
     FROM passages JOIN documents ON documents.id = passages.document_id AND documents.deleted_at IS NULL
     WHERE passages.content_hash = ANY(CAST(:hashes AS text[]))
+    AND (CAST(:own AS int[]) IS NULL OR documents.collection_id = ANY(CAST(:own AS int[])))
     AND NOT EXISTS (SELECT FROM unnest(documents.tags) AS tag WHERE tag LIKE 'question set %')
     ORDER BY passages.content_hash, documents.id
 """)
@@ -45,6 +50,7 @@ async def import_set(
     name: str,
     files: Mapping[str, bytes],
     check: Callable[[str], str],
+    access: Access,
     description: str = "",
 ) -> ImportReport:
     """Take a set in, from a zip or from its files by name; all of it or, for an error, nothing.
@@ -53,11 +59,12 @@ async def import_set(
     characters of a passage's SHA-256; a document's title. Records that say word for word what a
     passage here says are that passage; if others are judged, all are documents of the set's own,
     to be added with `SetDocuments`. What an id stands for need not be here: it counts as not found.
-    check: raises BadInput for a question that users could not ask. Raises BadInput.
+    Documents that whoever acts may not read are not here. check: raises BadInput for a question that
+    users could not ask. Raises BadInput.
     """
     read = await asyncio.to_thread(read_set, files, check)
     async with database.read() as db:
-        found, own_corpus = await _places(db, read)
+        found, own_corpus = await _places(db, read, access)
     async with database.write() as db:
         set_id, _ = await add_set(db, name, description, own_corpus=own_corpus)
         if own_corpus:
@@ -71,18 +78,19 @@ async def import_set(
     return ImportReport(await sets.get(set_id), tuple(read.problems))
 
 
-async def export_set(database: Database, set_id: int) -> bytes:
+async def export_set(database: Database, set_id: int, access: Access) -> bytes:
     """The set as a zip that `import_set` reads: what came from files leaves as it came.
 
     Judged passages go along as records, so that it can be used elsewhere too, and every question
-    says whether it is answerable.
+    says whether it is answerable. What is judged of documents that whoever acts may not read stays here.
     """
-    async with database.read() as db:
+    async with database.write() as db:
+        await note(db, access, "export", f"question set {set_id}")
         statement = select(set_questions).where(
             set_questions.c.set_id == set_id, set_questions.c.deleted_at.is_(None)
         )
         rows = (await db.execute(statement.order_by(set_questions.c.id))).all()
-        judged = await load_judgments(db, [row.id for row in rows])
+        judged = await load_judgments(db, [row.id for row in rows], access)
         brought = await db.execute(
             select(set_records).where(set_records.c.set_id == set_id).order_by(set_records.c.number)
         )
@@ -108,11 +116,11 @@ async def export_set(database: Database, set_id: int) -> bytes:
     )
 
 
-async def _places(db: AsyncConnection, read: SetFiles) -> tuple[dict[str, _Place], bool]:
+async def _places(db: AsyncConnection, read: SetFiles, access: Access) -> tuple[dict[str, _Place], bool]:
     """Where judged ids are among the documents here, and whether the set needs its own."""
     wanted = {line.record for line in read.qrels}
     hashes = await asyncio.to_thread(_hashes, read.records)
-    rows = await db.execute(_BY_HASH, {"hashes": [*hashes.values()]})
+    rows = await db.execute(_BY_HASH, {"hashes": [*hashes.values()], "own": await readable_ids(db, access)})
     here = {content_hash: file_name for content_hash, file_name in rows}
     by_id = {record.id: record for record in read.records}
     found = {
@@ -124,8 +132,8 @@ async def _places(db: AsyncConnection, read: SetFiles) -> tuple[dict[str, _Place
     own_corpus = bool((wanted or set(by_id)) & by_id.keys() - found.keys())
     if own_corpus:
         return {}, True
-    found |= await _by_passage(db, wanted - found.keys())
-    found |= await _by_name(db, wanted - found.keys())
+    found |= await _by_passage(db, wanted - found.keys(), access)
+    found |= await _by_name(db, wanted - found.keys(), access)
     return found, False
 
 
@@ -137,10 +145,10 @@ def _hashes(records: Sequence[Record]) -> dict[str, str]:
     }
 
 
-async def _by_name(db: AsyncConnection, wanted: set[str]) -> dict[str, _Place]:
+async def _by_name(db: AsyncConnection, wanted: set[str], access: Access) -> dict[str, _Place]:
     """Documents by file name, or by a title that only one of them has."""
     found: dict[str, _Place] = {}
-    living = documents.c.deleted_at.is_(None)
+    living = and_(documents.c.deleted_at.is_(None), readable(access))
     for column in (documents.c.file_name, documents.c.title):
         rows = await db.execute(
             select(column.label("given"), documents.c.file_name, documents.c.title).where(
@@ -154,7 +162,7 @@ async def _by_name(db: AsyncConnection, wanted: set[str]) -> dict[str, _Place]:
     return found
 
 
-async def _by_passage(db: AsyncConnection, wanted: set[str]) -> dict[str, _Place]:
+async def _by_passage(db: AsyncConnection, wanted: set[str], access: Access) -> dict[str, _Place]:
     """Passages by their document's file name and the beginning of their hash."""
     parts = {given: given.rpartition("#") for given in wanted}
     named = {given: (name, begins) for given, (name, _, begins) in parts.items() if name and len(begins) >= 8}
@@ -164,6 +172,7 @@ async def _by_passage(db: AsyncConnection, wanted: set[str]) -> dict[str, _Place
         .where(
             documents.c.file_name == bindparam("name"),
             documents.c.deleted_at.is_(None),
+            readable(access),
             passages.c.content_hash.startswith(bindparam("begins"), autoescape=False),
         )
     )

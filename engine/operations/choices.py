@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import BadInput, DatabaseUnavailable
 from engine.storage.database import Database
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 FRESH_SECONDS = 1.0  # after so long another process's choice is in force here too
 
 ChoiceName = Literal["default reranker", "answer threshold"]
+Also = Callable[[AsyncConnection], Awaitable[None]]
 RERANKER: ChoiceName = "default reranker"
 THRESHOLD: ChoiceName = "answer threshold"
 
@@ -81,10 +83,10 @@ class Choices:
             raise BadInput(f"“{value}” is no threshold.", hint="It is a number from 0 to 1.")
         return f"{threshold:.4f}"
 
-    async def choose(self, name: ChoiceName, value: str | None) -> None:
+    async def choose(self, name: ChoiceName, value: str | None, also: Also | None = None) -> None:
         """From now on this, here at once and elsewhere within FRESH_SECONDS; None: as the settings say.
 
-        Raises BadInput, DatabaseUnavailable.
+        also: done in the same transaction. Raises BadInput, DatabaseUnavailable.
         """
         async with self._database.write() as db:
             if value is None:
@@ -93,6 +95,8 @@ class Choices:
                 row = {"name": name, "value": self.check(name, value), "chosen_at": func.now()}
                 statement = insert(choices).values(row)
                 await db.execute(statement.on_conflict_do_update(constraint="choices_pkey", set_=row))
+            if also is not None:
+                await also(db)
         self._read_at = -FRESH_SECONDS
         await self._read()
 

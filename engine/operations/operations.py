@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.principal import OPEN, Access
 from engine.caching.caches import LAYERS, Caches, LayerReport
@@ -115,10 +116,16 @@ class Operations:
 
     async def _choose(self, name: ChoiceName, value: str | None, via: Via) -> OperatorAction:
         before = (await self.choices.chosen()).get(name)
-        await self.choices.choose(name, value)
         outcome = f"{value}, in every process." if value is not None else "As the setting says."
         was = f" It was {before.value}." if before else ""
-        return await self._record(OperatorAction(CHOOSE, name, True, outcome + was, via))
+        action = OperatorAction(CHOOSE, name, True, outcome + was, via)
+
+        async def record(db: AsyncConnection) -> None:
+            nonlocal action
+            action = await self._recorded(db, action)
+
+        await self.choices.choose(name, value, record)
+        return action
 
     @property
     def models(self) -> list[str]:
@@ -163,18 +170,20 @@ class Operations:
         return await asyncio.shield(task)
 
     async def _record(self, action: OperatorAction) -> OperatorAction:
+        try:
+            async with self._database.write() as db:
+                return await self._recorded(db, action)
+        except DatabaseUnavailable:
+            log.warning("This could not be recorded in the database: %s %s", action.action, action.subject)
+            return action
+
+    async def _recorded(self, db: AsyncConnection, action: OperatorAction) -> OperatorAction:
         log.info("%s %s, by the %s: %s", action.action, action.subject, action.via, action.outcome)
         row = asdict(action)
         del row["at"]
         who = self._access.principal()
         statement = insert(audit_events).values(**row, who_id=who.id, who=who.name)
-        statement = statement.returning(audit_events.c.at)
-        try:
-            async with self._database.write() as db:
-                return replace(action, at=(await db.execute(statement)).scalar_one())
-        except DatabaseUnavailable:
-            log.warning("This could not be recorded in the database: %s %s", action.action, action.subject)
-            return action
+        return replace(action, at=(await db.execute(statement.returning(audit_events.c.at))).scalar_one())
 
 
 def _outcome(layer: LayerReport | None, cleared: bool | None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from engine.access.principal import acting
+from engine.access.principal import SYSTEM, acting
 from engine.engine import Engine
 from engine.errors import NotAllowed, NotFound, NotSignedIn
 from tests.api.conftest import serving
 
 from .conftest import join, key_of
+from .test_collections import QUESTION, SECRET, put
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,24 @@ async def test_what_a_role_or_scope_may_not_is_refused(guarded: Engine) -> None:
         assert (await client.get("/features", headers=operator)).status_code == 200
         assert (await client.get("/features")).status_code == 401
         assert (await client.get("/ready")).status_code == 200
+
+
+async def test_a_request_sent_again_is_not_answered_from_what_one_no_longer_reads(guarded: Engine) -> None:
+    anna, ben = await join(guarded, "i-anna", "admin"), await join(guarded, "i-ben")
+    with acting(SYSTEM):
+        board = await guarded.entrance.collections.create("Replayed", members=["i-anna", "i-ben"])
+    await put(guarded, anna, "zephyr.md", SECRET, board)
+    with acting(ben):
+        session = await guarded.sessions.create()
+    headers = {"Authorization": f"Bearer {await key_of(guarded, 'i-ben')}", "Idempotency-Key": "again"}
+    async with serving(guarded) as client:
+        asked = f"/api/chat/sessions/{session.id}/messages", {"question": QUESTION}
+        first, again = [await client.post(asked[0], json=asked[1], headers=headers) for _ in range(2)]
+        assert "90 million" in first.text and again.content == first.content
+        with acting(SYSTEM):
+            await guarded.entrance.collections.change(board, leave=["i-ben"])
+        later = await client.post(asked[0], json=asked[1], headers=headers)
+        assert later.status_code == 422 and "90 million" not in later.text
 
 
 async def test_a_link_shows_a_session_until_it_is_ended(guarded: Engine) -> None:

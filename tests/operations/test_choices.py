@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from engine.engine import Engine
 from engine.errors import BadInput
@@ -51,3 +52,15 @@ async def test_what_cannot_be_chosen_is_refused_and_not_recorded(open_test_engin
                 await engine.operations.choose("answer threshold", threshold)
         assert await engine.operations.recent() == []
         assert await engine.operations.choices.chosen() == {}
+
+
+async def test_a_choice_that_cannot_be_recorded_is_not_made(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine() as engine:
+        async with engine.database.write() as db:
+            await db.execute(
+                text("ALTER TABLE audit_events ADD CONSTRAINT full_disk CHECK (false) NOT VALID")
+            )
+        with pytest.raises(Exception, match="full_disk"):
+            await engine.operations.choose("default reranker", "none")
+        assert await engine.operations.choices.chosen() == {}
+        assert await engine.operations.choices.reranker() == "built-in"
