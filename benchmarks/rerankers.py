@@ -31,7 +31,7 @@ from engine.documents.model import Passage
 from engine.documents.passages import split_passages
 from engine.evaluation.collection import plain_text, read_collection
 from engine.inference.cores import cores
-from engine.reranking.bge import BATCH_TOKENS, DEPTH_CPU, open_bge, prepared_name
+from engine.reranking.bge import DEPTH_CPU, open_bge, prepared_name
 from engine.reranking.cross_encoder import CrossEncoder
 from engine.reranking.local import LocalReranker
 from engine.reranking.options import RerankerOptions
@@ -123,7 +123,7 @@ async def _speed(options: argparse.Namespace, source: Path) -> None:
         ratio = theirs / mean
         figures = [f"{s:.3f}" for s in (theirs[0], mean[0], theirs[1], mean[1])]
         told = [*figures[:2], f"{ratio[0]:.1f}", *figures[2:], f"{ratio[1]:.1f}"]
-        rows.append([case.replace("x", " × "), *told])
+        rows.append([case.replace("x", " × ", 1), *told])
         print(rows[-1], flush=True)
     arms = ("FlagReranker as it comes", "ours", "times as fast")
     print_table(["passages × tokens", *arms, *(f"{arm}, processor time" for arm in arms)], rows)
@@ -144,14 +144,7 @@ async def _callers(options: argparse.Namespace, source: Path) -> None:
 
     def under_lock(given: Sequence[Passage]) -> None:
         with lock:
-            prepared = sorted((alone.prepare((QUESTION, p.text)) for p in given), key=len)
-            batch: list[object] = []
-            for one in prepared:
-                if batch and (len(batch) + 1) * len(one) > BATCH_TOKENS:
-                    alone.run(batch)  # type: ignore[arg-type]
-                    batch = []
-                batch.append(one)
-            alone.run(batch)  # type: ignore[arg-type]
+            list(alone.run(sorted((alone.prepare((QUESTION, p.text)) for p in given), key=len)[::-1]))
 
     asked = [passages("10xmixed") for _ in range(options.callers)]
 

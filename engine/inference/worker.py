@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -28,12 +28,13 @@ ResultOut = TypeVar("ResultOut", covariant=True)
 class BatchModel(Protocol[AskedIn, Prepared, ResultOut]):
     """A model as its worker sees it; only the worker's thread calls it.
 
-    The length of what `prepare` gives is its cost, in the unit of the worker's `batch_size`.
+    The length of what `prepare` gives is its cost, in the unit of the worker's `batch_size`. `run`
+    is given the costliest first, and may give results as they come, in that order.
     """
 
     def prepare(self, asked: AskedIn) -> Prepared: ...
 
-    def run(self, batch: Sequence[Prepared]) -> Sequence[ResultOut]: ...
+    def run(self, batch: Sequence[Prepared]) -> Iterable[ResultOut]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -161,17 +162,15 @@ class Worker(Generic[Asked, Prepared, Result]):
         model: BatchModel[Asked, Prepared, Result],
         batch: Sequence[tuple[_Request[Asked, Result], Prepared]],
     ) -> None:
-        wanted = [pair for pair in batch if pair[0].future.set_running_or_notify_cancel()]
+        wanted = [pair for pair in reversed(batch) if pair[0].future.set_running_or_notify_cancel()]
         if not wanted:
             return
         try:
             results = model.run([prepared for _, prepared in wanted])
-            done = list(zip(wanted, results, strict=True))
+            for (request, _), result in zip(wanted, results, strict=True):
+                request.future.set_result(result)
         except Exception as error:
             self._fail([request for request, _ in wanted], error)
-            return
-        for (request, _), result in done:
-            request.future.set_result(result)
 
     def _fail(self, requests: Sequence[_Request[Asked, Result]], error: Exception) -> None:
         log.error("the %s failed", self._what, exc_info=error)

@@ -7,7 +7,7 @@ vocabulary's embeddings are mapped from the disk, so that memory holds only what
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from engine.errors import ModelUnavailable
-from engine.inference.bert import Bert, BertShape, Floats, save_bert
+from engine.inference.bert import Bert, save_bert
+from engine.inference.bert_graph import BertShape
 from engine.inference.conversion import reading
+from engine.inference.fixed_scales import Floats
 from engine.retrieval.embedders.unigram import BOS, EOS, PAD, UnigramTokeniser, save_unigram
 
 LIMIT = 512  # tokens of a question and a passage, as FlagEmbedding cuts them
@@ -28,11 +30,16 @@ _WORDS, _HEADS = "words.npy", "head.npz"
 
 
 def save_cross_encoder(
-    folder: Path, config: dict[str, Any], tensors: Callable[[str], Floats], tokenizer_json: Path
+    folder: Path,
+    config: dict[str, Any],
+    tensors: Callable[[str], Floats],
+    tokenizer_json: Path,
+    examples: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write a checkpoint of XLMRobertaForSequenceClassification to `folder` for CrossEncoder.
 
-    config: its config.json. tensors: a weight by its name in the checkpoint.
+    config: its config.json. tensors: a weight by its name in the checkpoint. examples: pairs to fix
+    the scales of activations on; without them the processor's own way of rounding is taken.
     Raises ModelUnavailable for another architecture.
     """
     if config.get("model_type") != "xlm-roberta" or config.get("num_labels", 1) != 1:
@@ -46,8 +53,11 @@ def save_cross_encoder(
     shape = BertShape(
         config["num_hidden_layers"], config["num_attention_heads"], config.get("layer_norm_eps", 1e-5)
     )
-    save_bert(folder, shape, of_bert, first_only=True)
-    np.save(folder / _WORDS, of_bert("embeddings.word_embeddings.weight").astype(np.float16))
+    words = of_bert("embeddings.word_embeddings.weight")
+    pairs = PairTokeniser(folder)
+    embedded = [words[pairs.ids(pair)] for pair in examples]
+    save_bert(folder, shape, of_bert, first_only=True, examples=embedded)
+    np.save(folder / _WORDS, words.astype(np.float16))
     head: dict[str, Any] = {name: tensors(f"classifier.{name}") for name in _HEAD}
     np.savez(folder / _HEADS, **head)
 
@@ -72,34 +82,50 @@ def _save_vocabulary(folder: Path, tokenizer_json: Path) -> None:
     save_unigram(folder, pieces, scores, replacements)
 
 
+class PairTokeniser:
+    """Token ids of a question and a passage, from what `save_cross_encoder` wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self._questions: LRUCache[str, list[int]] = LRUCache(64)
+        self._tokeniser = UnigramTokeniser(folder, query_prefix="", passage_prefix="", limit=LIMIT)
+
+    def ids(self, asked: tuple[str, str]) -> NDArray[np.int32]:
+        """As FlagEmbedding joins them: what is too long is cut from the passage."""
+        question, passage = asked
+        if (ids := self._questions.get(question)) is None:
+            ids = self._questions[question] = self._limited(question, QUESTION_LIMIT)
+        room = LIMIT - len(ids) - 4
+        return np.array([BOS, *ids, EOS, EOS, *self._limited(passage, room), EOS], np.int32)
+
+    def _limited(self, text: str, limit: int) -> list[int]:
+        readable = text[: limit * CHARACTERS_PER_TOKEN].encode("utf-8", "replace").decode("utf-8")
+        return self._tokeniser.ids(readable)[:limit]
+
+
 class CrossEncoder:
-    """A PairModel, read from what `save_cross_encoder` wrote. Raises ModelUnavailable if it is damaged."""
+    """A PairModel, read from what `save_cross_encoder` wrote. Raises ModelUnavailable if it is damaged.
+
+    Each thread reads a passage of its own.
+    """
 
     def __init__(self, folder: Path, *, threads: int, depth: int) -> None:
         self.depth = depth
         self.note = ""
-        self._questions: LRUCache[str, list[int]] = LRUCache(64)
         with reading(folder):
-            self._tokeniser = UnigramTokeniser(folder, query_prefix="", passage_prefix="", limit=LIMIT)
+            self._pairs = PairTokeniser(folder)
             words: NDArray[np.float16] = np.load(folder / _WORDS, mmap_mode="r")
-            self._bert = Bert(folder, lambda ids: words[ids].astype(np.float32), threads=threads)
+            self._bert = Bert(
+                folder, lambda ids: words[ids].astype(np.float32), threads=threads, streams=threads
+            )
             with np.load(folder / _HEADS) as head:
                 self._dense, self._dense_bias, self._out, self._out_bias = (head[name] for name in _HEAD)
 
     def prepare(self, asked: tuple[str, str]) -> NDArray[np.int32]:
-        """The pair's token ids, as FlagEmbedding joins them: what is too long is cut from the passage."""
-        question, passage = asked
-        if (ids := self._questions.get(question)) is None:
-            ids = self._questions[question] = self._ids(question, QUESTION_LIMIT)
-        room = LIMIT - len(ids) - 4
-        return np.array([BOS, *ids, EOS, EOS, *self._ids(passage, room), EOS], np.int32)
+        """The pair's token ids."""
+        return self._pairs.ids(asked)
 
-    def run(self, batch: Sequence[NDArray[np.int32]]) -> list[float]:
-        """Logits."""
-        states = self._bert.first_states(batch)
-        thought = np.tanh(states @ self._dense.T + self._dense_bias)
-        return [float(logit) for logit in (thought @ self._out.T + self._out_bias)[:, 0]]
-
-    def _ids(self, text: str, limit: int) -> list[int]:
-        readable = text[: limit * CHARACTERS_PER_TOKEN].encode("utf-8", "replace").decode("utf-8")
-        return self._tokeniser.ids(readable)[:limit]
+    def run(self, batch: Sequence[NDArray[np.int32]]) -> Iterator[float]:
+        """Logits, as they come."""
+        for states in self._bert.first_states(batch):
+            thought = np.tanh(self._dense @ states + self._dense_bias)
+            yield float((self._out @ thought + self._out_bias)[0])

@@ -31,6 +31,8 @@ class FlagModel:
         self.depth = depth
         self.note = note
         self.reranker = load_flag_reranker(folder, device)
+        if device != "cpu":
+            flag_scores(self.reranker, [("", "")])  # only a first score moves the weights onto it
 
     def prepare(self, asked: tuple[str, str]) -> Pair:
         return Pair(*asked)

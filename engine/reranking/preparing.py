@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from engine.errors import DossierError, ModelUnavailable
 from engine.inference.conversion import converted, only_one
 from engine.inference.cores import cores
 from engine.reranking.agreement import AGREEMENT, PAIRS, agreement
+from engine.reranking.calibration import CALIBRATION
 from engine.reranking.cross_encoder import CrossEncoder, save_cross_encoder
 from engine.reranking.flag_reranker import find_model, first_line, flag_scores, load_flag_reranker
 
@@ -84,13 +86,17 @@ def _convert(source: Path, folder: Path) -> None:
         raise ModelUnavailable(f"The model in {source} gives no numbers.", hint="Download it anew.")
     told: dict[str, Any] = {"source": str(source), "scores": reference, "agreement": None, "why": ""}
     try:
-        _say("writing its 8-bit form")
-        _write(reranker, folder)
-        del reranker
-        _say("comparing the two forms")
-        model = CrossEncoder(folder, threads=cores(0), depth=0)
-        told["agreement"] = tau = agreement(reference, check(model))
-        if tau < AGREEMENT:
+        for examples in (CALIBRATION, ()):  # fixed scales are faster, if they hold
+            _say("writing its 8-bit form")
+            _write(reranker, folder, examples)
+            _say("comparing the two forms")
+            told["agreement"] = tau = agreement(
+                reference, check(CrossEncoder(folder, threads=cores(0), depth=0))
+            )
+            told["fixed_scales"] = bool(examples)
+            if tau >= AGREEMENT:
+                break
+        else:
             told["why"] = f"Its 8-bit form orders differently (Kendall tau {tau:.3f})."
     except ModelUnavailable as error:
         told["why"] = error.message
@@ -100,7 +106,7 @@ def _convert(source: Path, folder: Path) -> None:
     (folder / REFERENCE).write_text(json.dumps(told))
 
 
-def _write(reranker: Any, folder: Path) -> None:
+def _write(reranker: Any, folder: Path, examples: Sequence[tuple[str, str]]) -> None:
     weights = reranker.model.state_dict()
     tokenizer_json = folder / "tokenizer.json"
     reranker.tokenizer.backend_tokenizer.save(str(tokenizer_json))
@@ -109,6 +115,7 @@ def _write(reranker: Any, folder: Path) -> None:
         reranker.model.config.to_dict(),
         lambda name: np.asarray(weights[name].float().numpy()),
         tokenizer_json,
+        examples,
     )
     tokenizer_json.unlink()
 

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelUnavailable
-from engine.inference.bert import Bert, BertShape, Floats, save_bert
+from engine.inference.bert import Bert, save_bert
+from engine.inference.bert_graph import BertShape
 from engine.inference.conversion import converted, reading
 from engine.inference.cores import cores
+from engine.inference.fixed_scales import Floats
 from engine.retrieval.embedders.local import LocalEmbedder, open_local
 from engine.retrieval.embedders.options import EmbedderOptions
 from engine.retrieval.embedders.sentence import SentenceModel, Tokens

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelUnavailable
-from engine.inference.bert import BertShape, Floats
+from engine.inference.bert_graph import BertShape
+from engine.inference.fixed_scales import Floats
 
 _BLOCK = np.dtype([("scale", "<f2"), ("weights", "u1", 16)])
 _FOUR_BITS = 1  # a tensor's type in the directory; 0 is float32

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.bert import Bert, Floats
+from engine.inference.bert import Bert
+from engine.inference.fixed_scales import Floats
 from engine.retrieval.embedders.base import Embedding, TokenEmbeddings
 
 
