@@ -115,12 +115,14 @@ def _product(scales: FixedScales, rows: Floats) -> Floats:
 def int8(weights: Floats) -> Floats:
     """As they are after rounding with a scale for each output: (out, inputs)."""
     scales = int8_scales(weights)
-    return np.round(weights / scales) * scales
+    rounded: Floats = np.round(weights / scales) * scales
+    return rounded
 
 
 def int8_scales(weights: Floats) -> Floats:
     """One scale for each output, (out, 1): weights divided by it lie within ±127."""
-    return np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-12) / LEVELS
+    scales: Floats = np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-12) / LEVELS
+    return scales
 
 
 def _split(reach: Floats, count: int) -> tuple[NDArray[np.intp], Floats]:

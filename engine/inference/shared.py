@@ -7,7 +7,7 @@ import logging
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, Literal, Protocol
 
@@ -233,11 +233,10 @@ class _Timed(Generic[Asked, Prepared, Result]):
         self._model = model
         self._took = took
 
-    def run(self, batch: Sequence[Prepared]) -> Sequence[Result]:
+    def run(self, batch: Sequence[Prepared]) -> Iterator[Result]:
         started = time.perf_counter()
-        results = self._model.run(batch)
+        yield from self._model.run(batch)
         self._took(len(batch), time.perf_counter() - started)
-        return results
 
 
 _shared: dict[Hashable, SharedModel[Any, Any, Any]] = {}
