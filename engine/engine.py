@@ -248,9 +248,9 @@ class Engine:
 
     async def purge(self) -> int:
         """Remove for good what was deleted longer ago than the setting allows; counts documents."""
+        await self.entrance.prune(self.settings.audit_retention_days)  # an administrator's, so all of it is
         await self.sessions.purge(self.settings.delete_grace_seconds)
         await self._comparison.sets.purge(self.settings.delete_grace_seconds)
-        await self.entrance.prune(self.settings.audit_retention_days)
         await self.caches.prune()
         return await self._index.purge(self.settings.delete_grace_seconds)
 

@@ -100,8 +100,8 @@ class Entrance:
 
     async def prune(self, audit_days: int) -> None:
         """Remove sign-ins that have ended and audit events older than that. Raises DatabaseUnavailable."""
-        await self.sign_ins.prune()
         await self.audit.prune(audit_days)
+        await self.sign_ins.prune()
 
 
 def open_entrance(settings: Settings, database: Database, access: Access) -> Entrance:

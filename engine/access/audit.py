@@ -132,7 +132,8 @@ class Audit:
         return found
 
     async def prune(self, days: int) -> int:
-        """Remove what is older than so many days; 0 keeps all. Raises DatabaseUnavailable."""
+        """Remove what is older than so many days; 0 keeps all. Raises NotAllowed, DatabaseUnavailable."""
+        self._access.require("administer")
         if days < SHORTEST_DAYS:
             return 0
         async with self._database.write() as db:

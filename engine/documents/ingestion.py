@@ -116,6 +116,7 @@ class Ingestion:
 
     async def jobs(self) -> list[Job]:
         """One's own jobs that are kept, the latest first."""
+        self._access.require("read")
         return [running.snapshot() for running in reversed(self._jobs.values()) if self._own(running)]
 
     def snapshots(self) -> list[Job]:
@@ -293,8 +294,9 @@ class Ingestion:
     async def ingest_passages(self, documents: Sequence[SplitDocument], tags: Sequence[str] = ()) -> None:
         """Store documents that are split already, under these tags: for test collections.
 
-        They are embedded together, which is faster than one by one, and stored one by one.
+        They are embedded together, which is faster than one by one, and stored one by one. An operator's.
         """
+        self._access.require("operate")
         embedded = await asyncio.gather(
             *(self._embed(own, title, "und", lambda stage, done, total: None) for _, title, own in documents)
         )

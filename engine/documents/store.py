@@ -148,6 +148,7 @@ class DocumentStore:
 
         A new version that still holds the very text is no change.
         """
+        self._access.require("read")
         seen = {passage.id: passage for passage in given}
         if not seen:
             return {}
