@@ -11,13 +11,10 @@ from uuid import UUID, uuid4
 
 from cachetools import TTLCache
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     and_,
-    cast,
     delete,
     exists,
-    extract,
     func,
     insert,
     literal,
@@ -38,6 +35,19 @@ from engine.chat.hidden import without_hidden
 from engine.chat.hot_copy import HotCopy, NoHotCopy
 from engine.chat.model import Session, Turn, Vote
 from engine.chat.rows import ANSWER, FILTER, session_of, turn_of
+from engine.chat.statements import (
+    NEXT_VERSION,
+    TURN_COUNT,
+    added_turn,
+    last_exchanges,
+    last_turn,
+    listed_sessions,
+    locked_session,
+    one_session,
+    present_version,
+    session_turns,
+    turns_where,
+)
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, NotFound
 from engine.storage.database import Database
@@ -46,11 +56,7 @@ from engine.text.normalisation import normalise, normalise_question
 
 TITLE_LENGTH = 80
 OPENED, OPENED_SECONDS = 10_000, 3600.0
-_TURNS = select(func.count()).where(turns.c.session_id == sessions.c.id).scalar_subquery().label("turn_count")
-# Grows, and by the clock: a database put back from a backup gives no version a second time.
-_NEXT_VERSION = func.greatest(
-    sessions.c.version + 1, cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
-)
+_ANY_TURN = 2**63 - 1  # no id comes after it
 
 
 # Told what was made, inside the transaction that makes it.
@@ -87,9 +93,9 @@ class SessionStore:
 
     async def get(self, session_id: UUID) -> Session:
         """One session."""
-        statement = select(*sessions.c, _TURNS).where(self._living(session_id))
+        mine, whose = self._whose(session_id)
         async with self._database.read() as db:
-            row = (await db.execute(statement)).first()
+            row = (await db.execute(one_session(mine), whose)).first()
         if row is None:
             raise _no_session()
         return session_of(row)
@@ -98,9 +104,8 @@ class SessionStore:
         self, search: str = "", limit: int = 50, offset: int = 0, *, empty_too: bool = False
     ) -> builtins.list[Session]:
         """Sessions with turns, the latest first; `search` looks into titles, questions and answers."""
-        statement = select(*sessions.c, _TURNS).where(self._own(), sessions.c.deleted_at.is_(None))
-        if not empty_too:
-            statement = statement.where(exists().where(turns.c.session_id == sessions.c.id))
+        mine, whose = self._whose()
+        statement = listed_sessions(mine, empty_too)
         if search := normalise(search):
             inside = exists().where(
                 turns.c.session_id == sessions.c.id,
@@ -110,11 +115,9 @@ class SessionStore:
                 ),
             )
             statement = statement.where(or_(sessions.c.title.icontains(search, autoescape=True), inside))
-        statement = (
-            statement.order_by(sessions.c.updated_at.desc(), sessions.c.id).limit(limit).offset(offset)
-        )
         async with self._database.read() as db:
-            return [session_of(row) for row in await db.execute(statement)]
+            rows = await db.execute(statement, {**whose, "latest": limit, "offset": offset})
+            return [session_of(row) for row in rows]
 
     async def rename(self, session_id: UUID, title: str) -> None:
         """Give it another title. Raises BadInput for an empty one."""
@@ -124,12 +127,12 @@ class SessionStore:
 
     async def delete(self, session_id: UUID) -> None:
         """Hide it; `restore` brings it back until it is purged."""
-        await self._change("delete", self._living(session_id), deleted_at=func.now(), version=_NEXT_VERSION)
+        await self._change("delete", self._living(session_id), deleted_at=func.now(), version=NEXT_VERSION)
 
     async def restore(self, session_id: UUID) -> None:
         """Undo `delete`."""
         mine = and_(sessions.c.id == session_id, self._own())
-        await self._change("restore", mine, deleted_at=None, version=_NEXT_VERSION)
+        await self._change("restore", mine, deleted_at=None, version=NEXT_VERSION)
 
     async def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago than that."""
@@ -143,7 +146,20 @@ class SessionStore:
 
         Answers made of documents that whoever acts may no longer read are left empty.
         """
-        found = await self._turns(self._living(session_id), session_id, latest)
+        mine, whose = self._whose(session_id)
+        found = None
+        if hot := self.hot.usable and latest != 0:
+            async with self._database.read() as db:
+                version = (await db.execute(present_version(mine), whose)).scalar()
+            if version is None:
+                return []
+            found = await self.hot.read(session_id, version, latest)
+        if found is None:
+            async with self._database.read() as db:
+                rows = (await db.execute(session_turns(mine), {**whose, "latest": latest})).all()
+            found = [turn_of(row) for row in reversed(rows)]
+            if hot and rows:
+                self.hot.keep(session_id, rows[0].version, found)
         return await without_hidden(self._database, self._access, found)
 
     async def exchanges(
@@ -157,29 +173,17 @@ class SessionStore:
             known = await self.turns(session_id, None if before else latest)
             chosen = [turn for turn in known if before is None or turn.id < before][-latest:]
             return tuple(Exchange(turn.answer.standalone_question, turn.answer.text) for turn in chosen)
-        statement = (
-            select(turns.c.answer["standalone_question"].astext, turns.c.answer_text)
-            .join(sessions, sessions.c.id == turns.c.session_id)
-            .where(self._living(session_id), turns.c.id < before if before else true())
-            .order_by(turns.c.position.desc())
-            .limit(latest)
-        )
+        mine, whose = self._whose(session_id)
+        asked = {**whose, "latest": latest, "before": _ANY_TURN if before is None else before}
         async with self._database.read() as db:
-            rows = (await db.execute(statement)).all()
+            rows = (await db.execute(last_exchanges(mine), asked)).all()
         return tuple(Exchange(*row) for row in reversed(rows))
 
     async def stopped_turn(self, session_id: UUID, question: str) -> int | None:
         """The last turn, if it is this question and was stopped: asked again, it is replaced."""
-        last = (
-            select(turns.c.id, turns.c.question, turns.c.answer["complete"].astext.label("complete"))
-            .where(turns.c.session_id == sessions.c.id)
-            .order_by(turns.c.position.desc())
-            .limit(1)
-            .lateral("last")
-        )
-        statement = select(*last.c).select_from(sessions.outerjoin(last, true()))
+        mine, whose = self._whose(session_id)
         async with self._database.read() as db:
-            row = (await db.execute(statement.where(self._living(session_id)))).first()
+            row = (await db.execute(last_turn(mine), whose)).first()
         if row is None:
             raise _no_session()
         turn_id: int | None = row.id
@@ -201,11 +205,12 @@ class SessionStore:
         self._access.require("read")
         linked = and_(sessions.c.share == hashed(token), sessions.c.deleted_at.is_(None))
         async with self._database.read() as db:
-            row = (await db.execute(select(*sessions.c, _TURNS).where(linked))).first()
-        if row is None:
-            raise NotFound("This link leads to no chat.", hint="It may have been ended by who gave it.")
+            row = (await db.execute(select(*sessions.c, TURN_COUNT).where(linked))).first()
+            if row is None:
+                raise NotFound("This link leads to no chat.", hint="It may have been ended by who gave it.")
+            rows = (await db.execute(turns_where(linked), {"latest": None})).all()
         await self._note_opened(row.id)
-        found = await self._turns(linked, row.id, None)
+        found = [turn_of(one) for one in reversed(rows)]
         return session_of(row), await without_hidden(self._database, self._access, found, another=True)
 
     async def _note_opened(self, session_id: UUID) -> None:
@@ -214,34 +219,6 @@ class SessionStore:
             async with self._database.write() as db:
                 await note(db, self._access, "open a share", f"session {session_id}")
             self._opened[reader] = True
-
-    async def _turns(
-        self, living: ColumnElement[bool], session_id: UUID, latest: int | None
-    ) -> builtins.list[Turn]:
-        hot = self.hot.usable and latest != 0
-        if hot:
-            present = select(sessions.c.version).where(living)
-            async with self._database.read() as db:
-                version = (await db.execute(present)).scalar()
-            if version is None:
-                return []
-            copied = await self.hot.read(session_id, version, latest)
-            if copied is not None:
-                return copied
-        # The version in the same statement: turns of another one are never kept under it.
-        statement = (
-            select(turns, sessions.c.version)
-            .join(sessions, sessions.c.id == turns.c.session_id)
-            .where(living)
-            .order_by(turns.c.position.desc())
-            .limit(latest)
-        )
-        async with self._database.read() as db:
-            rows = (await db.execute(statement)).all()
-        found = [turn_of(row) for row in reversed(rows)]
-        if hot and rows:
-            self.hot.keep(session_id, rows[0].version, found)
-        return found
 
     async def add_turn(
         self,
@@ -257,15 +234,9 @@ class SessionStore:
 
         also: told the turn's id in the same transaction; what it writes lasts if and only if the turn does.
         """
+        mine, whose = self._whose(session_id)
         async with self._database.write() as db:
-            # The session's row is the queue: two tabs that write at once get an order.
-            row = (
-                await db.execute(
-                    select(sessions.c.title, sessions.c.version)
-                    .where(self._living(session_id))
-                    .with_for_update()
-                )
-            ).first()
+            row = (await db.execute(locked_session(mine), whose)).first()
             if row is None:
                 raise _no_session()
             if replaces is not None:
@@ -277,34 +248,16 @@ class SessionStore:
                         turns.c.session_id == session_id, turns.c.position >= place.scalar_subquery()
                     )
                 )
-            last = select(func.coalesce(func.max(turns.c.position), -1)).where(
-                turns.c.session_id == session_id
-            )
-            added = (
-                insert(turns)
-                .values(
-                    session_id=session_id,
-                    position=last.scalar_subquery() + 1,
-                    question=answer.question,
-                    answer_text=answer.text,
-                    answer=ANSWER.dump_python(answer, mode="json"),
-                    mode=mode,
-                    filter=FILTER.dump_python(filter, mode="json"),
-                )
-                .returning(turns.c.id, turns.c.position, turns.c.created_at)
-                .cte("added")
-            )
-            changed = (
-                update(sessions)
-                .where(sessions.c.id == session_id)
-                .values(
-                    updated_at=func.now(), title=row.title or _title(answer.question), version=_NEXT_VERSION
-                )
-                .returning(sessions.c.version)
-                .cte("changed")
-            )
-            both = select(*added.c, changed.c.version).select_from(added.join(changed, true()))
-            made = (await db.execute(both)).one()
+            given = {
+                "session": session_id,
+                "named": row.title or _title(answer.question),
+                "asked": answer.question,
+                "text": answer.text,
+                "answered": ANSWER.dump_python(answer, mode="json"),
+                "in_mode": mode,
+                "among": FILTER.dump_python(filter, mode="json"),
+            }
+            made = (await db.execute(added_turn(), given)).one()
             placed = {"id": made.id, "position": made.position, "created_at": made.created_at}
             turn = Turn(session_id=session_id, answer=answer, mode=mode, filter=filter, **placed)
             version = made.version
@@ -349,9 +302,7 @@ class SessionStore:
             )
             if session is None or not changed.rowcount:
                 raise _no_turn()
-            await db.execute(
-                update(sessions).where(sessions.c.id == session.id).values(version=_NEXT_VERSION)
-            )
+            await db.execute(update(sessions).where(sessions.c.id == session.id).values(version=NEXT_VERSION))
         self.hot.drop(session.id, session.version)
 
     async def export(self, session_id: UUID) -> str:
@@ -370,6 +321,11 @@ class SessionStore:
             if (session_id := changed.scalar()) is None:
                 raise _no_session()
             await note(db, self._access, action, f"session {session_id}")
+
+    def _whose(self, session_id: UUID | None = None) -> tuple[bool, dict[str, Any]]:
+        """Whether only sessions of whoever acts are meant, and the parameters that say which."""
+        owner = self._access.require("read").id if self._access.on else ""
+        return self._access.on, {"session": session_id, "owner": owner}
 
     def _own(self) -> ColumnElement[bool]:
         """Sessions of whoever acts; all of them without access control."""
