@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import asyncio
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Text, bindparam, delete, func, select, text
 
 from engine.caching.base import LayerCounts, LayerUsage
 from engine.errors import DatabaseUnavailable
 from engine.storage.database import Database
+from engine.storage.fixed import Fixed
 from engine.storage.tables import cache_entries
 
 TOGETHER_SECONDS = 0.05  # what is set within them is written at once: a question sets three entries
 
+_GET = Fixed(
+    select(cache_entries.c.value).where(
+        cache_entries.c.key == bindparam("wanted", type_=Text()), cache_entries.c.expires_at > func.now()
+    )
+)
 # In the order of keys: two processes that write the same ones never wait for each other.
 _SET = text(
     "INSERT INTO cache_entries (key, value, size, expires_at)"
@@ -41,20 +47,17 @@ class PostgresLayer:
 
     async def get(self, key: str) -> bytes | None:
         """See CacheLayer."""
-        statement = select(cache_entries.c.value).where(
-            cache_entries.c.key == key, cache_entries.c.expires_at > func.now()
-        )
         with self.counts.timed():
             try:
-                async with self._database.read() as db:
-                    value: bytes | None = (await db.execute(statement)).scalar()
+                found = await self._database.fetch(_GET, {"wanted": key})
             except DatabaseUnavailable:
                 self.counts.errors += 1
                 return None
-        if value is None:
+        if not found:
             self.counts.misses += 1
-        else:
-            self.counts.hits += 1
+            return None
+        self.counts.hits += 1
+        value: bytes = found[0].value
         return value
 
     async def set(self, key: str, value: bytes, seconds: float) -> None:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from engine.storage.fixed import Fixed
 from engine.storage.tables import sessions, turns
 
 TURN_COUNT = (
@@ -53,25 +54,25 @@ def living(mine: bool) -> ColumnElement[bool]:
 
 
 @cache
-def one_session(mine: bool) -> Select[Any]:
+def one_session(mine: bool) -> Fixed:
     """Its row, with its `turn_count`."""
-    return select(*sessions.c, TURN_COUNT).where(living(mine))
+    return Fixed(select(*sessions.c, TURN_COUNT).where(living(mine)))
 
 
 @cache
-def listed_sessions(mine: bool, empty_too: bool) -> Select[Any]:
+def listed_sessions(mine: bool, empty_too: bool) -> Fixed:
     """Rows with their `turn_count`, the latest first; `latest` of them after `offset`."""
     statement = select(*sessions.c, TURN_COUNT).where(own(mine), sessions.c.deleted_at.is_(None))
     if not empty_too:
         statement = statement.where(exists().where(turns.c.session_id == sessions.c.id))
     latest_first = statement.order_by(sessions.c.updated_at.desc(), sessions.c.id)
-    return latest_first.limit(_LATEST).offset(bindparam("offset", type_=Integer()))
+    return Fixed(latest_first.limit(_LATEST).offset(bindparam("offset", type_=Integer())))
 
 
 @cache
-def present_version(mine: bool) -> Select[Any]:
+def present_version(mine: bool) -> Fixed:
     """Its version."""
-    return select(sessions.c.version).where(living(mine))
+    return Fixed(select(sessions.c.version).where(living(mine)))
 
 
 def turns_where(condition: ColumnElement[bool]) -> Select[Any]:
@@ -95,7 +96,7 @@ def session_turns(mine: bool) -> Select[Any]:
 
 
 @cache
-def last_turn(mine: bool) -> Select[Any]:
+def last_turn(mine: bool) -> Fixed:
     """Its last turn's id, question and whether it is `complete`; a row of nothing if it has none."""
     last = (
         select(turns.c.id, turns.c.question, turns.c.answer["complete"].astext.label("complete"))
@@ -104,13 +105,13 @@ def last_turn(mine: bool) -> Select[Any]:
         .limit(1)
         .lateral("last")
     )
-    return select(*last.c).select_from(sessions.outerjoin(last, true())).where(living(mine))
+    return Fixed(select(*last.c).select_from(sessions.outerjoin(last, true())).where(living(mine)))
 
 
 @cache
-def last_exchanges(mine: bool) -> Select[Any]:
+def last_exchanges(mine: bool) -> Fixed:
     """Standalone question and text of its `latest` turns with an id below `before`, the last first."""
-    return (
+    return Fixed(
         select(turns.c.answer["standalone_question"].astext, turns.c.answer_text)
         .join(sessions, sessions.c.id == turns.c.session_id)
         .where(living(mine), turns.c.id < bindparam("before", type_=BigInteger()))
@@ -120,16 +121,17 @@ def last_exchanges(mine: bool) -> Select[Any]:
 
 
 @cache
-def locked_session(mine: bool) -> Select[Any]:
+def locked_session(mine: bool) -> Fixed:
     """Its title and version; two tabs that write at once get an order."""
-    return select(sessions.c.title, sessions.c.version).where(living(mine)).with_for_update()
+    return Fixed(select(sessions.c.title, sessions.c.version).where(living(mine)).with_for_update())
 
 
 @cache
-def added_turn() -> Select[Any]:
+def added_turn() -> Fixed:
     """Appends a turn and tells its id, position and time, and the session's new version.
 
-    Parameters: named (the session's title), asked, text, answered, in_mode, among (the filter).
+    Parameters: named (the session's title), asked, text,
+    answered and among (answer and filter as JSON), in_mode.
     """
     last = select(func.coalesce(func.max(turns.c.position), -1)).where(turns.c.session_id == _SESSION)
     added = (
@@ -139,9 +141,9 @@ def added_turn() -> Select[Any]:
             position=last.scalar_subquery() + 1,
             question=bindparam("asked", type_=Text()),
             answer_text=bindparam("text", type_=Text()),
-            answer=bindparam("answered", type_=JSONB()),
+            answer=cast(bindparam("answered", type_=Text()), JSONB),
             mode=bindparam("in_mode", type_=Text()),
-            filter=bindparam("among", type_=JSONB()),
+            filter=cast(bindparam("among", type_=Text()), JSONB),
         )
         .returning(turns.c.id, turns.c.position, turns.c.created_at)
         .cte("added")
@@ -153,4 +155,4 @@ def added_turn() -> Select[Any]:
         .returning(sessions.c.version)
         .cte("changed")
     )
-    return select(*added.c, changed.c.version).select_from(added.join(changed, true()))
+    return Fixed(select(*added.c, changed.c.version).select_from(added.join(changed, true())))

@@ -50,7 +50,7 @@ from engine.chat.statements import (
 )
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, NotFound
-from engine.storage.database import Database
+from engine.storage.database import Database, fetch_within
 from engine.storage.tables import sessions, turns
 from engine.text.normalisation import normalise, normalise_question
 
@@ -94,30 +94,29 @@ class SessionStore:
     async def get(self, session_id: UUID) -> Session:
         """One session."""
         mine, whose = self._whose(session_id)
-        async with self._database.read() as db:
-            row = (await db.execute(one_session(mine), whose)).first()
-        if row is None:
+        found = await self._database.fetch(one_session(mine), whose)
+        if not found:
             raise _no_session()
-        return session_of(row)
+        return session_of(found[0])
 
     async def list(
         self, search: str = "", limit: int = 50, offset: int = 0, *, empty_too: bool = False
     ) -> builtins.list[Session]:
         """Sessions with turns, the latest first; `search` looks into titles, questions and answers."""
         mine, whose = self._whose()
-        statement = listed_sessions(mine, empty_too)
-        if search := normalise(search):
-            inside = exists().where(
-                turns.c.session_id == sessions.c.id,
-                or_(
-                    turns.c.question.icontains(search, autoescape=True),
-                    turns.c.answer_text.icontains(search, autoescape=True),
-                ),
-            )
-            statement = statement.where(or_(sessions.c.title.icontains(search, autoescape=True), inside))
+        statement, given = listed_sessions(mine, empty_too), {**whose, "latest": limit, "offset": offset}
+        if not (search := normalise(search)):
+            return [session_of(row) for row in await self._database.fetch(statement, given)]
+        inside = exists().where(
+            turns.c.session_id == sessions.c.id,
+            or_(
+                turns.c.question.icontains(search, autoescape=True),
+                turns.c.answer_text.icontains(search, autoescape=True),
+            ),
+        )
+        matching = or_(sessions.c.title.icontains(search, autoescape=True), inside)
         async with self._database.read() as db:
-            rows = await db.execute(statement, {**whose, "latest": limit, "offset": offset})
-            return [session_of(row) for row in rows]
+            return [session_of(row) for row in await db.execute(statement.statement.where(matching), given)]
 
     async def rename(self, session_id: UUID, title: str) -> None:
         """Give it another title. Raises BadInput for an empty one."""
@@ -149,11 +148,10 @@ class SessionStore:
         mine, whose = self._whose(session_id)
         found = None
         if hot := self.hot.usable and latest != 0:
-            async with self._database.read() as db:
-                version = (await db.execute(present_version(mine), whose)).scalar()
-            if version is None:
+            present = await self._database.fetch(present_version(mine), whose)
+            if not present:
                 return []
-            found = await self.hot.read(session_id, version, latest)
+            found = await self.hot.read(session_id, present[0].version, latest)
         if found is None:
             async with self._database.read() as db:
                 rows = (await db.execute(session_turns(mine), {**whose, "latest": latest})).all()
@@ -175,18 +173,16 @@ class SessionStore:
             return tuple(Exchange(turn.answer.standalone_question, turn.answer.text) for turn in chosen)
         mine, whose = self._whose(session_id)
         asked = {**whose, "latest": latest, "before": _ANY_TURN if before is None else before}
-        async with self._database.read() as db:
-            rows = (await db.execute(last_exchanges(mine), asked)).all()
+        rows = await self._database.fetch(last_exchanges(mine), asked)
         return tuple(Exchange(*row) for row in reversed(rows))
 
     async def stopped_turn(self, session_id: UUID, question: str) -> int | None:
         """The last turn, if it is this question and was stopped: asked again, it is replaced."""
         mine, whose = self._whose(session_id)
-        async with self._database.read() as db:
-            row = (await db.execute(last_turn(mine), whose)).first()
-        if row is None:
+        found = await self._database.fetch(last_turn(mine), whose)
+        if not found:
             raise _no_session()
-        turn_id: int | None = row.id
+        row, turn_id = found[0], found[0].id
         stopped = row.complete == "false" and row.question == normalise_question(question)
         return turn_id if stopped else None
 
@@ -236,7 +232,7 @@ class SessionStore:
         """
         mine, whose = self._whose(session_id)
         async with self._database.write() as db:
-            row = (await db.execute(locked_session(mine), whose)).first()
+            row = (await db.execute(locked_session(mine).statement, whose)).first()
             if row is None:
                 raise _no_session()
             if replaces is not None:
@@ -253,11 +249,11 @@ class SessionStore:
                 "named": row.title or _title(answer.question),
                 "asked": answer.question,
                 "text": answer.text,
-                "answered": ANSWER.dump_python(answer, mode="json"),
+                "answered": ANSWER.dump_json(answer).decode(),
                 "in_mode": mode,
-                "among": FILTER.dump_python(filter, mode="json"),
+                "among": FILTER.dump_json(filter).decode(),
             }
-            made = (await db.execute(added_turn(), given)).one()
+            (made,) = await fetch_within(db, added_turn(), given)
             placed = {"id": made.id, "position": made.position, "created_at": made.created_at}
             turn = Turn(session_id=session_id, answer=answer, mode=mode, filter=filter, **placed)
             version = made.version

@@ -23,7 +23,7 @@ from engine.retrieval import lexical
 from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.retrieval.fusion import fuse
 from engine.retrieval.model import Candidate, Retrieval
-from engine.retrieval.scope import Scope, resolve_scope
+from engine.retrieval.scope import Scope, scope_of
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
 from engine.storage.joined import Joined
@@ -70,8 +70,7 @@ class Retriever:
         return await self._read_scope(filter)
 
     async def _read_scope(self, filter: DocumentFilter) -> Scope:
-        async with self._database.read() as db:
-            return await resolve_scope(db, filter, self._access)
+        return await scope_of(self._database, filter, self._access)
 
     async def embed_question(self, question: str) -> Embedding:
         """The question's embedding, cached."""

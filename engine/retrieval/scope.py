@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.access.collections import readable_collections
 from engine.access.principal import OPEN, Access, Principal
 from engine.documents.model import DocumentFilter
+from engine.storage.database import Database
+from engine.storage.fixed import Fixed
 from engine.storage.tables import corpus, documents
 from engine.text.normalisation import fold_diacritics
 
@@ -79,6 +81,16 @@ def search_form(text: str) -> str:
 
 _DELETED = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
 _WHOLE: Select[Any] = select(corpus, _DELETED.scalar_subquery().label("deleted"))
+_WHOLE_FIXED = Fixed(_WHOLE)
+
+
+async def scope_of(database: Database, filter: DocumentFilter, access: Access = OPEN) -> Scope:
+    """`resolve_scope` on a connection of its own; quick where the whole corpus is seen."""
+    if filter or access.restricted() is not None:
+        async with database.read() as db:
+            return await resolve_scope(db, filter, access)
+    (row,) = await database.fetch(_WHOLE_FIXED, {})
+    return _scope(row, None, 0)
 
 
 async def resolve_scope(db: AsyncConnection, filter: DocumentFilter, access: Access = OPEN) -> Scope:
@@ -87,11 +99,17 @@ async def resolve_scope(db: AsyncConnection, filter: DocumentFilter, access: Acc
         return await _resolve_for(db, filter, access, principal)
     statement = _WHOLE.add_columns(*_allowed(filter, access)) if filter else _WHOLE
     row = (await db.execute(statement)).one()
+    include = tuple(row.allowed or ()) if filter else None
+    return _scope(row, include, int(row.allowed_passages or 0) if filter else 0)
+
+
+def _scope(row: Any, include: tuple[int, ...] | None, included_passages: int) -> Scope:
+    """Of somebody who may read everything."""
     return Scope(
         generation=row.generation,
-        include=tuple(row.allowed or ()) if filter else None,
-        exclude=() if filter else tuple(row.deleted or ()),
-        included_passages=int(row.allowed_passages or 0) if filter else 0,
+        include=include,
+        exclude=() if include is not None else tuple(row.deleted or ()),
+        included_passages=included_passages,
         passages=row.passage_count,
         mean_length=row.term_count / max(row.passage_count, 1),
     )

@@ -24,7 +24,7 @@ from engine.storage.embedded import embedded_postgres
 from tests.conftest import OpenEngine
 from tests.storage.pgbouncer import PgBouncer, running
 from tests.storage.test_embedded import postmaster
-from tests.storage.test_pools import busy_until, cut_everything, fill, make_database, one
+from tests.storage.test_pools import busy_until, cut_everything, fill, make_database, one, told
 
 pytestmark = pytest.mark.anyio
 
@@ -136,6 +136,7 @@ async def test_cut_server_connections_cost_no_read(bouncer: PgBouncer) -> None:
     for _ in range(3):
         await cut_everything(pool)
         assert await asyncio.gather(*(one(pool) for _ in range(20))) == [1] * 20
+        assert await asyncio.gather(*(told(pool) for _ in range(20))) == ["Điều 5"] * 20
     await pool.aclose()
 
 

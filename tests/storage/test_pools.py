@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Float, Text, bindparam, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import DatabaseUnavailable
 from engine.storage import connections
 from engine.storage.database import Database, setting
 from engine.storage.embedded import embedded_postgres
+from engine.storage.fixed import Fixed
 from engine.storage.pool import PoolStatus
 from tests.storage.test_embedded import postmaster
 
@@ -132,6 +133,39 @@ async def test_cut_connections_cost_no_read_and_no_write_that_comes_after(make_p
     assert pool.pool_status().replaced_total > 0
 
 
+SLOW = Fixed(
+    select(cast(bindparam("told"), Text).label("told"), func.pg_sleep(bindparam("seconds", type_=Float())))
+)
+
+
+async def told(pool: Database, seconds: float = 0.0) -> str:
+    (row,) = await pool.fetch(SLOW, {"told": "Điều 5", "seconds": seconds})
+    said: str = row.told
+    return said
+
+
+async def test_rows_straight_from_the_driver_survive_what_a_read_survives(make_pool: MakePool) -> None:
+    pool = make_pool(statement_timeout_seconds=1)
+    await fill(pool, 4)
+    await cut_everything(pool)
+    assert await asyncio.gather(*(told(pool) for _ in range(20))) == ["Điều 5"] * 20
+    reading = asyncio.create_task(told(pool, 0.7))
+    while not await one(
+        pool, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep($2%' AND state = 'active'"
+    ):
+        pass
+    await cut_everything(pool)
+    assert await reading == "Điều 5"
+    with pytest.raises(DatabaseUnavailable, match="takes too long"):
+        await told(pool, 5)
+    given_up = asyncio.create_task(told(pool, 0.9))
+    while not pool.pool_status().in_use:
+        await asyncio.sleep(0)
+    given_up.cancel()
+    assert await asyncio.gather(*(told(pool) for _ in range(8))) == ["Điều 5"] * 8
+    assert pool.pool_status().in_use == 0
+
+
 async def test_a_read_under_way_is_run_again_when_its_connection_is_cut(make_pool: MakePool) -> None:
     pool = make_pool()
     reading = asyncio.create_task(one(pool, "SELECT 5 FROM pg_sleep(0.5)"))
@@ -216,6 +250,13 @@ async def test_a_server_that_hangs_is_waited_for_no_longer_than_for_a_slow_one(
                 os.kill(pid, signal.SIGSTOP)
                 await db.execute(text("SELECT 1"))
         assert await one(pool) == 1
+        os.kill(pid, signal.SIGCONT)
+        pid = await one(pool, "SELECT pg_backend_pid()")  # the one that is given out next
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(DatabaseUnavailable, match="does not answer"):
+            async with asyncio.timeout(10):
+                await told(pool)
+        assert await told(pool) == "Điều 5"
     finally:
         os.kill(pid, signal.SIGCONT)
 
