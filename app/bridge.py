@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 import streamlit as st
 
+from app.pacing import PAGES
 from app.visitor import Visitor, visitor
 from engine import Engine, open_engine
 from engine.access.principal import Permission, Principal, acting
@@ -68,7 +69,8 @@ class Bridge:
 
         future = asyncio.run_coroutine_threadsafe(run(), self._loop)
         try:
-            return future.result(CALL_SECONDS)
+            with PAGES.waiting():
+                return future.result(CALL_SECONDS)
         except TimeoutError as error:
             future.cancel()
             raise Unavailable(
@@ -88,7 +90,8 @@ class Bridge:
         try:
             while True:
                 try:
-                    item = items.get(timeout=TICK_SECONDS)
+                    with PAGES.waiting():
+                        item = items.get(timeout=TICK_SECONDS)
                 except queue.Empty:
                     yield None
                     continue
@@ -100,7 +103,8 @@ class Bridge:
         finally:
             if not future.done():
                 future.cancel()
-                closed.wait(CLOSE_SECONDS)
+                with PAGES.waiting():
+                    closed.wait(CLOSE_SECONDS)
 
     def principal(self) -> Principal:
         """Whom the page is for. Raises NotSignedIn."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from app.pacing import PAGES
 from app.rerankers.state import ComparisonState
 from engine.answering.model import Mode
 from engine.documents.model import DocumentFilter
@@ -77,7 +78,8 @@ class TabState:
     def await_written(self, seconds: float) -> None:
         """Wait until a stopped answer is kept, so that this run shows it."""
         if self.written is not None:
-            self.written.wait(seconds)
+            with PAGES.waiting():
+                self.written.wait(seconds)
 
     def list_more(self) -> None:
         """Have older chats in the side bar."""

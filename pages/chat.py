@@ -7,7 +7,7 @@ import streamlit as st
 from app.bridge import CLOSE_SECONDS, get_bridge
 from app.chat.asking import ask_and_show, instead_of_stopped
 from app.chat.composer import draw_composer
-from app.chat.sessions import begin_session, draw_sessions, open_session
+from app.chat.sessions import begin_session, conversation, draw_sessions, open_session
 from app.chat.sharing import PARAMETER, draw_shared
 from app.chat.turns import draw_turn
 from app.chat.welcome import draw_welcome
@@ -45,12 +45,11 @@ if session is None:
 session_id = session.id
 latest = None if state.all_turns == session_id else SHOWN_TURNS
 state.await_written(CLOSE_SECONDS)
-turns = bridge.call(lambda engine: engine.sessions.turns(session_id, latest))
+turns, changed = bridge.call(lambda engine: conversation(engine, session_id, latest))
 earlier = session.turn_count - len(turns)
 if ask:
     ask = instead_of_stopped(ask, turns)
     turns = [turn for turn in turns if ask.replaces is None or turn.id < ask.replaces]
-changed = bridge.call(lambda engine: engine.changed_sources(turns))
 asked_again = {turn.answer.asks_again for turn in turns} | ({ask.asks_again} if ask else set())
 known = {turn.id: turn for turn in turns}
 if earlier > 0 and asked_again - {None} - known.keys():

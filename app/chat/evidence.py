@@ -10,6 +10,7 @@ import streamlit as st
 from app.bridge import Bridge, get_bridge
 from app.messages import shown_errors
 from app.navigation import DOCUMENTS
+from app.pacing import PAGES
 from app.text import escape, marked, short
 from engine import Engine
 from engine.answering.model import Answer
@@ -104,7 +105,9 @@ def _body(passage: Passage, around: Sequence[Passage], spans: list[tuple[int, in
 
 def _draw_page(passage: Passage, quote: str) -> None:
     with shown_errors():
-        page, image = page_image(passage, quote, get_bridge().visitor_id())
+        visitor_id = get_bridge().visitor_id()
+        with PAGES.waiting():  # for another page that draws the same, perhaps
+            page, image = page_image(passage, quote, visitor_id)
         place = "the place is marked" if image.found else "the place could not be marked"
         st.image(image.png, width="stretch", alt=f"Page {page} of the document; {place}")
 

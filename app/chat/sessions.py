@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import streamlit as st
@@ -12,7 +13,9 @@ from app.messages import shown_errors
 from app.navigation import CHAT
 from app.state import TabState
 from app.text import plain, short
-from engine.chat.model import Session
+from engine import Engine
+from engine.chat.model import Session, Turn
+from engine.chat.sources import ChangedSource
 from engine.errors import NotFound
 
 PARAMETER = "session"
@@ -40,6 +43,14 @@ def begin_session(bridge: Bridge, question: str) -> Session:
     session = bridge.call(lambda engine: engine.sessions.create(question))
     st.query_params[PARAMETER] = str(session.id)
     return session
+
+
+async def conversation(
+    engine: Engine, session_id: UUID, latest: int | None
+) -> tuple[list[Turn], Mapping[int, Sequence[ChangedSource]]]:
+    """The latest turns, or all, and what has become of their sources since."""
+    turns = await engine.sessions.turns(session_id, latest)
+    return turns, await engine.changed_sources(turns) if turns else {}
 
 
 @st.fragment

@@ -7,6 +7,7 @@ import streamlit as st
 from app.bridge import Bridge
 from app.library.sample import offer_sample
 from app.navigation import DOCUMENTS
+from app.pacing import PAGES
 from app.state import Ask, TabState
 from app.text import counted, plain
 
@@ -29,9 +30,10 @@ def draw_welcome(bridge: Bridge, state: TabState) -> None:
             f"<p>{counted(counts.documents, 'document')}, {counted(counts.passages, 'passage')}. "
             "Every answer shows the sentences that it stands on.</p>"
         )
-        for n, question in enumerate(
-            _suggestions(bridge, bridge.visitor_id(), counts.documents, counts.passages)
-        ):
+        visitor_id = bridge.visitor_id()
+        with PAGES.waiting():  # for another page that works them out, perhaps
+            suggested = _suggestions(bridge, visitor_id, counts.documents, counts.passages)
+        for n, question in enumerate(suggested):
             st.button(
                 plain(question),
                 key=f"suggestion-{n}",

@@ -57,9 +57,10 @@ def serving(
 def _app(home: Path, given: Mapping[str, str], name: str) -> Iterator[tuple[str, int]]:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port), "--workers", "1"]
+    command += ["--ws-per-message-deflate", "false"]
     environment = {k: v for k, v in os.environ.items() if k.lower() not in Settings.model_fields}
     environment |= {"DOSSIER_HOME": str(home), **given}
-    with _running([*command, "--no-access-log"], home / f"{name}.log", environment) as process:
+    with _running(command, home / f"{name}.log", environment) as process:
         address = f"http://127.0.0.1:{port}"
         _wait(process, f"{address}/health", home / f"{name}.log")
         yield address, process.pid
