@@ -70,7 +70,7 @@ async def test_concurrent_requests_share_batches_of_similar_length(worker: Worke
     lengths = [float((await task).vector[0]) for task in tasks]
     await first
     assert lengths == [20, 4, 19, 5, 6]
-    assert [[len(text) for text in batch] for batch in model.batches] == [[5], [4, 5, 6], [19, 20]]
+    assert [[len(text) for text in batch] for batch in model.batches] == [[5], [6, 5, 4], [20, 19]]
     assert len(model.threads) == 1
 
 
