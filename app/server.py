@@ -37,9 +37,10 @@ from app.shield import Shield  # noqa: E402
 from app.sign_in import SignInFirst, sign_in_routes  # noqa: E402
 from app.tracing import TracedRoutes  # noqa: E402
 from engine import Engine, load_settings, open_engine  # noqa: E402
+from engine.access.principal import LOCAL, acting  # noqa: E402
 from engine.api import make_api  # noqa: E402
 from engine.api.guard import key_of  # noqa: E402
-from engine.errors import NotSignedIn  # noqa: E402
+from engine.errors import NotAllowed, NotSignedIn  # noqa: E402
 from engine.observability.metrics import CONTENT_TYPE  # noqa: E402
 from engine.text.languages import prepare as prepare_languages  # noqa: E402
 
@@ -88,13 +89,15 @@ async def metrics(request: Request) -> Response:
     engine = opened()
     if not engine.settings.enable_metrics_endpoint:
         raise HTTPException(404)
-    if engine.access.on:
-        try:
-            if not (await engine.entrance.sign_ins.of_key(key_of(request.headers))).may("operate"):
-                raise HTTPException(403)
-        except NotSignedIn as error:
-            raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"}) from error
-    return Response(await engine.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+    try:
+        who = await engine.entrance.sign_ins.of_key(key_of(request.headers)) if engine.access.on else LOCAL
+        with acting(who):
+            told = await engine.exposition()
+    except NotAllowed as error:
+        raise HTTPException(403) from error
+    except NotSignedIn as error:
+        raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"}) from error
+    return Response(told, headers={"Content-Type": CONTENT_TYPE})
 
 
 def show_fault(error: Exception) -> bool:

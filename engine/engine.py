@@ -222,6 +222,11 @@ class Engine:
             raise BadInput("That reranker scores nothing.", hint="Name another one.")
         return await chosen.score(question, passages)
 
+    async def exposition(self) -> bytes:
+        """What is counted, as Prometheus reads it; for operators. Raises NotSignedIn, NotAllowed."""
+        self.access.require("operate")
+        return await self.metrics.exposition()
+
     async def changed_sources(self, turns: Sequence[Turn]) -> dict[int, tuple[ChangedSource, ...]]:
         """By turn id, cited documents that have since changed in the cited place, or are gone."""
         return await changed_sources(self.documents, turns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import get_args
 
 from sqlalchemy import func, insert, select
@@ -39,6 +39,7 @@ class Comparison:
         retriever: Retriever,
         rerankers: Mapping[str, Reranker | None],
         check: Callable[[str], str],
+        admit: Callable[[str], Awaitable[str]],
         audit: Audit,
         access: Access,
         *,
@@ -52,6 +53,7 @@ class Comparison:
         self._retriever = retriever
         self._rerankers = rerankers
         self._check = check
+        self._admit = admit
         self._audit = audit
         self._access = access
         self._k = k
@@ -70,9 +72,9 @@ class Comparison:
         """One retrieval, then one list a reranker as it comes, in the order given; nothing cached.
 
         Each is timed alone. One that fails gives the search's order, with its error.
-        Raises BadInput, DatabaseUnavailable.
+        Raises BadInput, TooMany, DatabaseUnavailable.
         """
-        question = self._check(question)
+        question = await self._admit(question)
         chosen: dict[str, Reranker | None] = {}
         for name in rerankers:
             if name not in self._rerankers:

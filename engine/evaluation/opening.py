@@ -56,6 +56,7 @@ def open_comparison(
         retriever,
         rerankers,
         asker.check,
+        asker.admit,
         audit,
         access,
         sets=sets,

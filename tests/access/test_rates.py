@@ -33,3 +33,8 @@ async def test_an_account_asks_so_much_a_minute_and_others_go_on(open_test_engin
         for another in (ben, SYSTEM):
             with acting(another):
                 await engine.search("flights")
+        with acting(await join(engine, "olga", "operator")):
+            for words in ("flights", "trains", "hotels"):
+                await engine.search(words)
+            with pytest.raises(TooMany):
+                await anext(engine.comparison.stream("flights", ["built-in"]))
