@@ -1,6 +1,6 @@
 """How many users one machine takes: the whole application under load, watched from outside.
 
-    python -m benchmarks.load [--parts levels,browser,soak,ingest,variants] [--docs] [--quick]
+    python -m benchmarks.load [--parts levels,processes,browser,soak,ingest,variants] [--docs] [--quick]
 
 Starts the server as production does (uvicorn, one process, the embedded database) on a home of
 its own with real documents in two languages, lets users in a process of their own ask for some
@@ -8,6 +8,7 @@ time, and looks on: at what they got, /metrics, /health, processor and memory. A
 cores of this machine, the users included. About half an hour for everything:
 
     levels    10 to 1,000 users over REST, one level after the other on one server
+    processes 200 to 1,000 users, two processes behind nginx
     browser   sessions over Streamlit's websocket, as browsers hold them
     soak      ten minutes at 200 users, and what is left behind
     ingest    100 files uploaded while users ask
@@ -45,6 +46,7 @@ from benchmarks.tables import ROOT
 
 RESULT = ROOT / "docs" / "load.json"
 LEVELS = (10, 50, 100, 200, 500, 1000)
+MANY = (200, 500, 1000)
 BROWSER = (50, 100, 200)
 ASKING = 200  # users of the soak and the variants
 WHILE_INGESTING = 50
@@ -70,6 +72,16 @@ async def levels(corpus: Corpus, times: Times) -> Figures:
         return {
             str(users): await loaded(served, corpus, users, times.level, times.arrive, f"{users} users")
             for users in LEVELS
+        }
+
+
+async def processes(corpus: Corpus, times: Times) -> Figures:
+    with fresh(corpus, processes=2) as served:
+        return {
+            str(users): await loaded(
+                served, corpus, users, times.level, times.arrive, f"{users} users, two processes"
+            )
+            for users in MANY
         }
 
 
@@ -113,6 +125,7 @@ async def variants(corpus: Corpus, times: Times) -> Figures:
 
 PARTS: dict[str, Callable[[Corpus, Times], Awaitable[Figures]]] = {
     "levels": levels,
+    "processes": processes,
     "browser": browser,
     "soak": soaked,
     "ingest": ingested,

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     # the cache
     l1_cache_maxsize: int = Field(2000, ge=0, description="Entries of the in-process cache layer; 0 is off")
-    l1_cache_max_bytes: int = Field(64_000_000, ge=0, description="Bytes of the in-process cache layer")
+    l1_cache_max_bytes: int = Field(128_000_000, ge=0, description="Bytes of the in-process cache layer")
     enable_postgres_cache: bool = Field(True, description="Keep cached results in PostgreSQL too")
     l3_cache_max_bytes: int = Field(500_000_000, ge=0, description="Bytes of the cache in PostgreSQL")
     enable_semantic_cache: bool = Field(

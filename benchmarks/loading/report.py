@@ -37,6 +37,8 @@ def tables(figures: dict[str, Any]) -> str:
     parts = [_told(figures)] if "machine" in figures else []
     if found := figures.get("levels"):
         parts += ["### Users over REST", _table("users", found), _compared(found), _image("levels")]
+    if found := figures.get("processes"):
+        parts += ["### Users over REST, two processes behind nginx", _table("users", found)]
     if found := figures.get("browser"):
         parts += ["### Sessions in the browser", _table("sessions", found)]
     if found := figures.get("variants"):
