@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: run test lint check benchmarks clean
 
 run: $(VENV)/installed
-	$(BIN)/python -m uvicorn app.server:app --host $(HOST) --port $(PORT) --workers 1 --ws-per-message-deflate false
+	$(BIN)/python -m uvicorn app.server:app --host $(HOST) --port $(PORT) --workers 1 --ws-per-message-deflate false --timeout-keep-alive 75
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile

@@ -43,6 +43,16 @@ def test_every_promise_about_failures_names_a_test_that_is_there() -> None:
             assert (ROOT / path).is_file(), path
 
 
+def test_it_is_started_the_same_way_everywhere() -> None:
+    started = []
+    for place in ("Makefile", "Procfile", "deploy/systemd/dossier@.service"):
+        options = (ROOT / place).read_text(encoding="utf-8").partition("uvicorn app.server:app ")[2]
+        started.append(re.findall(r"--(?!host|port)\S+ \S+", options.partition("\n")[0]))
+    assert started[0] == started[1] == started[2]
+    # nginx keeps an idle connection for 60 s: one that the app closed before would cost a question.
+    assert "--timeout-keep-alive 75" in started[0]
+
+
 def test_the_version_is_told_the_same_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION

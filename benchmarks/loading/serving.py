@@ -57,7 +57,7 @@ def serving(
 def _app(home: Path, given: Mapping[str, str], name: str) -> Iterator[tuple[str, int]]:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "app.server:app", "--port", str(port), "--workers", "1"]
-    command += ["--ws-per-message-deflate", "false"]
+    command += ["--ws-per-message-deflate", "false", "--timeout-keep-alive", "75"]
     environment = {k: v for k, v in os.environ.items() if k.lower() not in Settings.model_fields}
     environment |= {"DOSSIER_HOME": str(home), **given}
     with _running(command, home / f"{name}.log", environment) as process:
