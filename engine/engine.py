@@ -194,12 +194,7 @@ class Engine:
         filter: DocumentFilter = DocumentFilter(),
         pipeline: str | None = None,
     ) -> list[Candidate]:
-        """The best `k` passages.
-
-        pipeline: ``bm25``, ``dense``, ``hybrid``, ``hybrid+RERANKER`` or, with a language model,
-        ``hybrid+RERANKER+MODE``; None is the one that questions go through.
-        Raises BadInput for an unknown one.
-        """
+        """The best `k` passages. pipeline: see `parse_pipeline`. Raises BadInput for an unknown one."""
         question = await self._asker.admit(question)
         search, name, mode = parse_pipeline(pipeline)
         reranker = await self._asker.reranker(name or None) if pipeline is None or name else None
