@@ -153,12 +153,14 @@ def test_while_pgbouncer_is_away_the_page_says_so_and_then_goes_on(
             "PGBOUNCER_URL": bouncer.url,
         }
         with start_server(**environment) as address:
-            page = begin(open_tab(f"{address}/documents").page, tmp_path)
+            asking = open_tab(f"{address}/documents")
+            page = begin(asking.page, tmp_path)
             bouncer.stop()
             page.get_by_test_id("stChatInputTextArea").fill(TRAINS)
             page.keyboard.press("Enter")
             expect(page.get_by_role("alert").first).to_contain_text("database", timeout=RECOVERY_MS)
-            operations = watch(open_tab(f"{address}/operations").page)
+            watching = open_tab(f"{address}/operations")
+            operations = watch(watching.page)
             told(operations, "not reachable")
 
             bouncer.start()
@@ -168,3 +170,5 @@ def test_while_pgbouncer_is_away_the_page_says_so_and_then_goes_on(
             expect(page.locator(".answer").first).to_contain_text("45 euros")
             ask(page, TRAINS)
             expect(page.locator(".answer").last).to_contain_text("second class", timeout=RECOVERY_MS)
+            for tab in (asking, watching):
+                tab.close()  # before the server does: a live page would complain
