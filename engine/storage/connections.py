@@ -159,7 +159,7 @@ def open_pool(url: str, opener: Opener, **options: Any) -> AsyncEngine:
 async def _ask(connection: asyncpg.Connection) -> None:
     try:
         await connection.execute("SELECT", timeout=ASK_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise sqlalchemy_errors.DisconnectionError("does not answer") from error
 
 

@@ -122,7 +122,7 @@ class Database:
                     raise
                 except asyncpg.QueryCanceledError as error:
                     raise _too_slow() from error
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                     pass  # run again on another connection
         async with self.read() as db:
             rows: Sequence[Any] = (await db.execute(statement.statement, dict(given))).all()
@@ -309,6 +309,7 @@ async def _translated() -> AsyncIterator[None]:
         asyncpg.CannotConnectNowError,
         asyncpg.TooManyConnectionsError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # told to end by the server, and asked before the end came
     ) as error:
         raise (_full() if says_full(error) else _unreachable()) from error
 

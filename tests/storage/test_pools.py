@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Float, Text, bindparam, cast, func, select, text
+from sqlalchemy import Float, Text, bindparam, cast, func, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import DatabaseUnavailable
@@ -164,6 +166,57 @@ async def test_rows_straight_from_the_driver_survive_what_a_read_survives(make_p
     given_up.cancel()
     assert await asyncio.gather(*(told(pool) for _ in range(8))) == ["Điều 5"] * 8
     assert pool.pool_status().in_use == 0
+
+
+@asynccontextmanager
+async def says_goodbye_early(url: str, folder: Path) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """A way to PostgreSQL on which its last words can arrive well before its end does."""
+    address = make_url(url)
+    behind = f"{address.query['host']}/.s.PGSQL.{address.query['port']}"
+    clients: list[asyncio.StreamWriter] = []
+    passing: list[asyncio.Task[None]] = []
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while received := await reader.read(65536):
+                writer.write(received)
+        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(behind)
+        clients.append(writer)
+        passing.append(asyncio.create_task(pass_on(up_reader, writer)))
+        await pass_on(reader, up_writer)
+
+    def goodbye() -> None:
+        fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+        for client in clients:
+            client.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+        clients.clear()
+
+    server = await asyncio.start_unix_server(connected, folder / ".s.PGSQL.1")
+    async with server:
+        given = {"host": str(folder), "port": "1"}
+        yield address.update_query_dict(given).render_as_string(hide_password=False), goodbye
+    await asyncio.gather(*passing)
+
+
+@pytest.mark.parametrize("way", ["read", "write", "fetch"])
+async def test_a_connection_that_is_told_to_end_but_has_not_yet_costs_nothing(
+    database_url: str, tmp_path: Path, way: str
+) -> None:
+    async with says_goodbye_early(database_url, tmp_path) as (url, goodbye):
+        pool = make_database(url, pool_size=1)
+        await one(pool)
+        goodbye()
+        await asyncio.sleep(0.05)  # the words are there before the next statement
+        if way == "fetch":
+            assert await told(pool) == "Điều 5"
+        else:
+            async with getattr(pool, way)() as db:
+                assert (await db.execute(text("SELECT 2"))).scalar_one() == 2
+        assert pool.pool_status().replaced_total == 1
+        await pool.aclose()
 
 
 async def test_a_read_under_way_is_run_again_when_its_connection_is_cut(make_pool: MakePool) -> None:
