@@ -129,7 +129,7 @@ class Asker:
         reranker: str | None,
         replaces: int | None,
         asks_again: int | None,
-        history: Sequence[Exchange] = (),
+        history: Sequence[Exchange] | None = None,
         also: Also | None = None,
     ) -> AsyncIterator[AnswerEvent]:
         """Events in order; the last is Answered. Closing the iterator stops the work.
@@ -142,7 +142,7 @@ class Asker:
         emit = events.put_nowait
         work = asyncio.create_task(
             self._answer(
-                question, session_id, filter, mode, reranker, replaces, asks_again, tuple(history), emit, also
+                question, session_id, filter, mode, reranker, replaces, asks_again, history, emit, also
             )
         )
         work.add_done_callback(lambda _: events.put_nowait(None))
@@ -164,7 +164,7 @@ class Asker:
         reranker: str | None,
         replaces: int | None,
         asks_again: int | None,
-        history: tuple[Exchange, ...],
+        history: Sequence[Exchange] | None,
         emit: Callable[[AnswerEvent], None],
         also: Also | None,
     ) -> None:
@@ -216,8 +216,7 @@ class Asker:
     ) -> Draft:
         emit(Stage("understanding"))
         with stage("understanding"):
-            history = progress.earlier[-self._limits.history_turns :] if self._limits.history_turns else ()
-            history = history or await self._history(session_id, progress.asks_again or replaces)
+            history = await self._history(progress.earlier, session_id, progress.asks_again or replaces)
             progress.standalone = await resolve(progress.question, history, self._language_model)
             phrasings = await phrase(progress.standalone, mode, self._language_model)
         if phrasings.notice:
@@ -280,11 +279,18 @@ class Asker:
             emit(AnswerText(quoted.draft.text))
         return quoted.draft
 
-    async def _history(self, session_id: UUID | None, before: int | None) -> tuple[Exchange, ...]:
-        """The latest turns, or those before a turn."""
-        if session_id is None or self._limits.history_turns == 0:
+    async def _history(
+        self, told: Sequence[Exchange] | None, session_id: UUID | None, before: int | None
+    ) -> tuple[Exchange, ...]:
+        """What is told, or else the session's latest turns, or those before a turn."""
+        latest = self._limits.history_turns
+        if latest == 0:
             return ()
-        return await self._sessions.exchanges(session_id, self._limits.history_turns, before)
+        if told is not None:
+            return tuple(told[-latest:])
+        if session_id is None:
+            return ()
+        return await self._sessions.exchanges(session_id, latest, before)
 
     async def _request(
         self, question: str, candidates: Sequence[Candidate], history: tuple[Exchange, ...]

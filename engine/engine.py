@@ -148,14 +148,14 @@ class Engine:
         reranker: str | None = None,
         replaces: int | None = None,
         asks_again: int | None = None,
-        history: Sequence[Exchange] = (),
+        history: Sequence[Exchange] | None = None,
         also: Also | None = None,
     ) -> AsyncIterator[AnswerEvent]:
         """Ask, and follow the answer as it is written; the last event is Answered.
 
         replaces: id of the session's turn that this question takes the place of.
         asks_again: id of the session's turn whose question this is; the new one knows it.
-        history: what was said before, oldest first, where no session holds it.
+        history: what was said before, oldest first; None where the session tells it, if there is one.
         also: told the new turn's id in the transaction that keeps it.
         Closing the iterator stops the work; with a session, what was written is kept.
         Raises BadInput, NotFound (the session), TooMany, DatabaseUnavailable; Draining.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.answering.base import Exchange
@@ -20,13 +21,16 @@ class AskingLimits:
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of the answer so far: kept if the question is stopped."""
+    """What is known of the answer so far: kept if the question is stopped.
+
+    earlier: what was said before; None where the session tells it.
+    """
 
     question: str
     standalone: str
     threshold: float
     asks_again: int | None = None
-    earlier: tuple[Exchange, ...] = ()
+    earlier: Sequence[Exchange] | None = None
     phrasings: tuple[str, ...] = ()
     retrieval: Retrieval | None = None
     confidence: float = 0.0

@@ -112,7 +112,8 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
             if claim is not None and claim.made is not None:
                 answer = turn_shape(await opened.sessions.turn(int(claim.made))).answer
                 return EventStream(_kept(answer)) if streaming else as_json(answer)
-            stopped = await opened.sessions.stopped_turn(session_id, body.question)
+            earlier = opened.settings.answer_history_turns
+            stopped, said = await opened.sessions.opening(session_id, body.question, earlier)
             events = opened.stream(
                 body.question,
                 session_id=session_id,
@@ -120,6 +121,7 @@ def chat_routes(engine: Callable[[], Engine], idempotency: Idempotency) -> APIRo
                 mode=body.mode,
                 reranker=body.reranker,
                 replaces=stopped,
+                history=said,
                 also=None if claim is None else claim.note,
             )
             if streaming:

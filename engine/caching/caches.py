@@ -66,7 +66,7 @@ class Caches:
         self.semantic = None
         if options.semantic_threshold is not None:
             self.semantic = SemanticCache(questions=options.l1_entries, threshold=options.semantic_threshold)
-        # Of the room in memory results take most: they hold the passages' texts.
+        # Of the room in memory results take most: they hold the passages, each once.
         self.embeddings: LayeredCache[Embedding] = self._cache(
             "question embedding", EMBEDDING, options, 0.2, options.embedding_seconds
         )
@@ -100,6 +100,8 @@ class Caches:
             maxsize=options.l1_entries,
             max_bytes=int(options.l1_bytes * share),
             size=codec.size,
+            share=codec.share,
+            part_size=codec.part_size,
         )
         return LayeredCache(
             name,

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 import msgpack  # type: ignore[import-untyped]
 
 from engine.caching.base import CacheLayer
-from engine.caching.memory import MemoryLayer
+from engine.caching.memory import MemoryLayer, Share, whole
 from engine.caching.redis import RedisLayer
 from engine.errors import RedisUnavailable
 from engine.observability.trace import note_cache, span
@@ -41,13 +41,16 @@ class Codec(Generic[Value]):
     """How a kind of value becomes bytes and back.
 
     format: changes with the form, so that older bytes are not found. decode: raises
-    ValueError for bytes that are none of its own. size: bytes that a value takes in memory.
+    ValueError for bytes that are none of its own. size: bytes that a value takes in memory, without
+    the parts that `share` gives out; see MemoryLayer.
     """
 
     format: str
     encode: Callable[[Value], bytes]
     decode: Callable[[bytes], Value]
     size: Callable[[Value], int]
+    share: Share[Value] = whole
+    part_size: Callable[[Any], int] = lambda _: 0
 
 
 class LayeredCache(Generic[Value]):

@@ -18,16 +18,17 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    case,
     cast,
     exists,
     extract,
     func,
-    insert,
+    literal,
     select,
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from engine.storage.fixed import Fixed
 from engine.storage.tables import sessions, turns
@@ -41,6 +42,7 @@ NEXT_VERSION = func.greatest(
 )
 _SESSION = bindparam("session", type_=Uuid())
 _LATEST = bindparam("latest", type_=Integer())
+_LAST = select(func.coalesce(func.max(turns.c.position), -1)).where(turns.c.session_id == _SESSION)
 
 
 def own(mine: bool) -> ColumnElement[bool]:
@@ -96,63 +98,101 @@ def session_turns(mine: bool) -> Select[Any]:
 
 
 @cache
-def last_turn(mine: bool) -> Fixed:
-    """Its last turn's id, question and whether it is `complete`; a row of nothing if it has none."""
-    last = (
-        select(turns.c.id, turns.c.question, turns.c.answer["complete"].astext.label("complete"))
-        .where(turns.c.session_id == sessions.c.id)
+def latest_turns(mine: bool) -> Fixed:
+    """Of its `latest` turns what a question reads of them, the last first; a row of nothing if it has none.
+
+    Columns: id, question, standalone_question, answer_text, and whether it is `complete`.
+    """
+    latest = (
+        select(
+            turns.c.id,
+            turns.c.question,
+            turns.c.answer["standalone_question"].astext.label("standalone_question"),
+            turns.c.answer_text,
+            turns.c.answer["complete"].astext.label("complete"),
+            turns.c.position,
+        )
+        .where(turns.c.session_id == sessions.c.id, turns.c.id < bindparam("before", type_=BigInteger()))
         .order_by(turns.c.position.desc())
-        .limit(1)
-        .lateral("last")
+        .limit(_LATEST)
+        .lateral("latest")
     )
-    return Fixed(select(*last.c).select_from(sessions.outerjoin(last, true())).where(living(mine)))
+    joined = sessions.outerjoin(latest, true())
+    return Fixed(select(*latest.c).select_from(joined).where(living(mine)).order_by(latest.c.position.desc()))
 
 
 @cache
-def last_exchanges(mine: bool) -> Fixed:
-    """Standalone question and text of its `latest` turns with an id below `before`, the last first."""
-    return Fixed(
-        select(turns.c.answer["standalone_question"].astext, turns.c.answer_text)
-        .join(sessions, sessions.c.id == turns.c.session_id)
-        .where(living(mine), turns.c.id < bindparam("before", type_=BigInteger()))
-        .order_by(turns.c.position.desc())
-        .limit(_LATEST)
+def new_session() -> Fixed:
+    """Makes it, unless it is there already, and tells its row with its `turn_count`."""
+    made = insert(sessions).values(
+        id=_SESSION, title=bindparam("named", type_=Text()), owner=bindparam("owner", type_=Text())
     )
+    again = made.on_conflict_do_update(index_elements=["id"], set_={"title": made.excluded.title})
+    row = again.returning(*sessions.c).cte("made")
+    return Fixed(select(*row.c, literal(0).label("turn_count")))
 
 
 @cache
 def locked_session(mine: bool) -> Fixed:
-    """Its title and version; two tabs that write at once get an order."""
-    return Fixed(select(sessions.c.title, sessions.c.version).where(living(mine)).with_for_update())
+    """Its version; two tabs that write at once get an order."""
+    return Fixed(select(sessions.c.version).where(living(mine)).with_for_update())
 
 
 @cache
-def added_turn() -> Fixed:
-    """Appends a turn and tells its id, position and time, and the session's new version.
+def kept_turn() -> Fixed:
+    """The session's last turn, if it is the one that `answered` tells: an answer holds its own times."""
+    return Fixed(
+        select(
+            turns.c.id,
+            turns.c.position,
+            turns.c.created_at,
+            sessions.c.version,
+            sessions.c.version.label("before"),
+        )
+        .join(sessions, sessions.c.id == turns.c.session_id)
+        .where(
+            turns.c.session_id == _SESSION,
+            turns.c.position == _LAST.scalar_subquery(),
+            turns.c.answer == cast(bindparam("answered", type_=Text()), JSONB),
+        )
+    )
 
-    Parameters: named (the session's title), asked, text,
-    answered and among (answer and filter as JSON), in_mode.
+
+@cache
+def added_turn(mine: bool) -> Fixed:
+    """Appends a turn; tells its id, position and time, and the session's version `before` and after it.
+
+    Of two at once one meets a position that is taken, unless both have locked the session before.
+    Nothing where there is no such session. Parameters: named (title of a session that has none),
+    asked, text, answered and among (answer and filter as JSON), in_mode.
     """
-    last = select(func.coalesce(func.max(turns.c.position), -1)).where(turns.c.session_id == _SESSION)
+    found = (
+        select(sessions.c.id, sessions.c.version.label("before"))
+        .where(living(mine))
+        .with_for_update()
+        .cte("found")
+    )
+    turn = {
+        "session_id": found.c.id,
+        "position": _LAST.scalar_subquery() + 1,
+        "question": bindparam("asked", type_=Text()),
+        "answer_text": bindparam("text", type_=Text()),
+        "answer": cast(bindparam("answered", type_=Text()), JSONB),
+        "mode": bindparam("in_mode", type_=Text()),
+        "filter": cast(bindparam("among", type_=Text()), JSONB),
+    }
     added = (
         insert(turns)
-        .values(
-            session_id=_SESSION,
-            position=last.scalar_subquery() + 1,
-            question=bindparam("asked", type_=Text()),
-            answer_text=bindparam("text", type_=Text()),
-            answer=cast(bindparam("answered", type_=Text()), JSONB),
-            mode=bindparam("in_mode", type_=Text()),
-            filter=cast(bindparam("among", type_=Text()), JSONB),
-        )
+        .from_select(list(turn), select(*turn.values()))
         .returning(turns.c.id, turns.c.position, turns.c.created_at)
         .cte("added")
     )
+    title = case((sessions.c.title == "", bindparam("named", type_=Text())), else_=sessions.c.title)
     changed = (
         update(sessions)
-        .where(sessions.c.id == _SESSION)
-        .values(updated_at=func.now(), title=bindparam("named", type_=Text()), version=NEXT_VERSION)
+        .where(sessions.c.id == found.c.id)
+        .values(updated_at=func.now(), title=title, version=NEXT_VERSION)
         .returning(sessions.c.version)
         .cte("changed")
     )
-    return Fixed(select(*added.c, changed.c.version).select_from(added.join(changed, true())))
+    return Fixed(select(*added.c, found.c.before, changed.c.version).select_from(found, added, changed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,8 +16,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
-    literal,
     or_,
     select,
     true,
@@ -39,10 +37,11 @@ from engine.chat.statements import (
     NEXT_VERSION,
     TURN_COUNT,
     added_turn,
-    last_exchanges,
-    last_turn,
+    kept_turn,
+    latest_turns,
     listed_sessions,
     locked_session,
+    new_session,
     one_session,
     present_version,
     session_turns,
@@ -50,7 +49,7 @@ from engine.chat.statements import (
 )
 from engine.documents.model import DocumentFilter
 from engine.errors import BadInput, NotFound
-from engine.storage.database import Database, fetch_within
+from engine.storage.database import Database, Unsettled, fetch_within
 from engine.storage.tables import sessions, turns
 from engine.text.normalisation import normalise, normalise_question
 
@@ -80,16 +79,17 @@ class SessionStore:
 
     async def create(self, title: str = "", *, also: Also | None = None) -> Session:
         """A new, empty session. Without a title, its first question becomes it. also: see `add_turn`."""
-        async with self._database.write() as db:
-            row = await db.execute(
-                insert(sessions)
-                .values(id=uuid4(), title=_title(title), owner=self._access.require("read").id)
-                .returning(*sessions.c, literal(0).label("turn_count"))
-            )
-            session = session_of(row.one())
-            if also is not None:
-                await also(db, str(session.id))
-            return session
+        given = {"session": uuid4(), "named": _title(title), "owner": self._access.require("read").id}
+        try:
+            made = await self._database.change(new_session(), given) if also is None else ()
+        except Unsettled:
+            made = ()
+        if not made:
+            async with self._database.write() as db:
+                made = (await db.execute(new_session().statement, given)).all()
+                if also is not None:
+                    await also(db, str(given["session"]))
+        return session_of(made[0])
 
     async def get(self, session_id: UUID) -> Session:
         """One session."""
@@ -171,20 +171,29 @@ class SessionStore:
             known = await self.turns(session_id, None if before else latest)
             chosen = [turn for turn in known if before is None or turn.id < before][-latest:]
             return tuple(Exchange(turn.answer.standalone_question, turn.answer.text) for turn in chosen)
-        mine, whose = self._whose(session_id)
-        asked = {**whose, "latest": latest, "before": _ANY_TURN if before is None else before}
-        rows = await self._database.fetch(last_exchanges(mine), asked)
-        return tuple(Exchange(*row) for row in reversed(rows))
+        return _exchanges(await self._latest(session_id, latest, before))
 
-    async def stopped_turn(self, session_id: UUID, question: str) -> int | None:
-        """The last turn, if it is this question and was stopped: asked again, it is replaced."""
-        mine, whose = self._whose(session_id)
-        found = await self._database.fetch(last_turn(mine), whose)
+    async def opening(
+        self, session_id: UUID, question: str, latest: int
+    ) -> tuple[int | None, tuple[Exchange, ...]]:
+        """What a question begins with, in one read: the turn that it replaces, and what was said before.
+
+        The last turn is replaced if it is this question and was stopped. The rest as `exchanges` tells it.
+        """
+        found = await self._latest(session_id, latest + 1)
         if not found:
             raise _no_session()
-        row, turn_id = found[0], found[0].id
-        stopped = row.complete == "false" and row.question == normalise_question(question)
-        return turn_id if stopped else None
+        last = found[0]
+        stopped = last.complete == "false" and last.question == normalise_question(question)
+        replaced = last.id if stopped else None
+        if self._access.on:
+            return replaced, await self.exchanges(session_id, latest, replaced) if latest else ()
+        return replaced, _exchanges(found[1:] if stopped else found[:latest])
+
+    async def _latest(self, session_id: UUID, latest: int, before: int | None = None) -> Sequence[Any]:
+        mine, whose = self._whose(session_id)
+        asked = {**whose, "latest": latest, "before": _ANY_TURN if before is None else before}
+        return await self._database.fetch(latest_turns(mine), asked)
 
     async def share(self, session_id: UUID) -> str:
         """A new link's token: whoever has it, and may come in, reads the session. An older link ends."""
@@ -231,39 +240,55 @@ class SessionStore:
         also: told the turn's id in the same transaction; what it writes lasts if and only if the turn does.
         """
         mine, whose = self._whose(session_id)
-        async with self._database.write() as db:
-            row = (await db.execute(locked_session(mine).statement, whose)).first()
-            if row is None:
-                raise _no_session()
-            if replaces is not None:
-                place = select(turns.c.position).where(
-                    turns.c.id == replaces, turns.c.session_id == session_id
-                )
-                await db.execute(
-                    delete(turns).where(
-                        turns.c.session_id == session_id, turns.c.position >= place.scalar_subquery()
-                    )
-                )
-            given = {
-                "session": session_id,
-                "named": row.title or _title(answer.question),
-                "asked": answer.question,
-                "text": answer.text,
-                "answered": ANSWER.dump_json(answer).decode(),
-                "in_mode": mode,
-                "among": FILTER.dump_json(filter).decode(),
-            }
-            (made,) = await fetch_within(db, added_turn(), given)
-            placed = {"id": made.id, "position": made.position, "created_at": made.created_at}
-            turn = Turn(session_id=session_id, answer=answer, mode=mode, filter=filter, **placed)
-            version = made.version
-            if also is not None:
-                await also(db, str(turn.id))
-        if replaces is None or turn.position == 0:
-            await self.hot.append(session_id, row.version, version, turn)
+        given = {
+            **whose,
+            "named": _title(answer.question),
+            "asked": answer.question,
+            "text": answer.text,
+            "answered": ANSWER.dump_json(answer).decode(),
+            "in_mode": mode,
+            "among": FILTER.dump_json(filter).decode(),
+        }
+        if replaces is None and also is None:
+            try:
+                added = await self._database.change(added_turn(mine), given)
+            except Unsettled:
+                added = await self._add_locked(mine, given, unsettled=True)
         else:
-            self.hot.drop(session_id, row.version)
+            added = await self._add_locked(mine, given, replaces, also)
+        if not added:
+            raise _no_session()
+        (made,) = added
+        placed = {"id": made.id, "position": made.position, "created_at": made.created_at}
+        turn = Turn(session_id=session_id, answer=answer, mode=mode, filter=filter, **placed)
+        if replaces is None or turn.position == 0:
+            await self.hot.append(session_id, made.before, made.version, turn)
+        else:
+            self.hot.drop(session_id, made.before)
         return turn.id
+
+    async def _add_locked(
+        self,
+        mine: bool,
+        given: dict[str, Any],
+        replaces: int | None = None,
+        also: Also | None = None,
+        *,
+        unsettled: bool = False,
+    ) -> Sequence[Any]:
+        """In several statements. unsettled: it may be there already."""
+        of = turns.c.session_id == given["session"]
+        async with self._database.write() as db:
+            if not (await db.execute(locked_session(mine).statement, given)).all():
+                return ()
+            if replaces is not None:
+                place = select(turns.c.position).where(turns.c.id == replaces, of).scalar_subquery()
+                await db.execute(delete(turns).where(of, turns.c.position >= place))
+            added = await fetch_within(db, kept_turn(), given) if unsettled else ()
+            added = added or await fetch_within(db, added_turn(mine), given)
+            if also is not None:
+                await also(db, str(added[0].id))
+            return added
 
     async def turn(self, turn_id: int) -> Turn:
         """One turn of a session of one's own."""
@@ -342,3 +367,8 @@ def _no_session() -> NotFound:
 def _title(text: str) -> str:
     text = normalise(text)
     return text if len(text) <= TITLE_LENGTH else text[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def _exchanges(rows: Sequence[Any]) -> tuple[Exchange, ...]:
+    """Of the latest turns, the last first; a row of nothing is none."""
+    return tuple(Exchange(row.standalone_question, row.answer_text) for row in reversed(rows) if row.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.caching.memory import MemoryLayer
 
 
@@ -52,3 +54,30 @@ def test_no_room_keeps_nothing() -> None:
     memory = layer(maxsize=0)
     memory.set("a", "x", 60)
     assert memory.get("a") is None
+
+
+def test_what_entries_have_in_common_is_held_once_and_goes_with_the_last_of_them() -> None:
+    def shared(value: tuple[str, ...], one: Callable[[str], str]) -> tuple[str, ...]:
+        return tuple(map(one, value))
+
+    memory: MemoryLayer[tuple[str, ...]] = MemoryLayer(
+        maxsize=3, max_bytes=1000, size=lambda _: 10, share=shared, part_size=len
+    )
+    text = "x" * 150
+    for key in "abc":
+        memory.set(key, (text[:100] + text[100:], key * 20), 60)  # equal, and another object each time
+    first, second = memory.get("a"), memory.get("b")
+    assert first is not None and second is not None and first[0] is second[0]
+    assert memory.usage().bytes == 3 * 10 + 150 + 3 * 20
+    memory.set("a", ("y",), 60)
+    assert memory.usage().bytes == 3 * 10 + 150 + 2 * 20 + 1
+    memory.set("d", ("z" * 230,), 60)  # in the place of "c"
+    assert memory.get("c") is None
+    assert memory.usage().bytes == 3 * 10 + 150 + 20 + 1 + 230
+    for key in "efg":
+        memory.set(key, (key * 200,), 60)
+    assert memory.usage().bytes == 3 * 210
+    memory.set("large", (text, text + "y"), 60)
+    assert memory.get("large") is None
+    memory.clear()
+    assert memory.usage().bytes == 0

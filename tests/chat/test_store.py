@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from pydantic import TypeAdapter
 
+from engine.answering.base import Exchange
 from engine.answering.model import Answer, Citation, Receipt, StageTiming
 from engine.chat.model import Session
+from engine.chat.store import SessionStore
 from engine.documents.model import DocumentFilter, Passage
 from engine.engine import Engine
 from engine.errors import BadInput, NotFound
 from engine.retrieval.model import Candidate
+from engine.storage.database import Database, Unsettled
+from engine.storage.fixed import Fixed
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +69,46 @@ async def test_two_tabs_that_write_at_once_keep_every_turn_in_order(engine: Engi
     turns = await engine.sessions.turns(session.id)
     assert [turn.position for turn in turns] == list(range(10))
     assert {turn.id for turn in turns} == set(ids)
+
+
+class WordLost(Database):
+    """The database does what it is told, and its answer never comes."""
+
+    async def change(self, statement: Fixed, given: Mapping[str, object]) -> Sequence[Any]:
+        await super().change(statement, given)
+        raise Unsettled
+
+
+async def test_a_session_and_a_turn_whose_word_was_lost_are_there_once(engine: Engine) -> None:
+    known = engine.database
+    lost = WordLost(
+        known.url, schema=known.schema, pool_size=1, pool_timeout_seconds=5, statement_timeout_seconds=10
+    )
+    store = SessionStore(lost)
+    session = await store.create("Lost words")
+    ids = [
+        await store.add_turn(session.id, answer(asked), mode="fast", filter=DocumentFilter())
+        for asked in ("first", "second")
+    ]
+    await lost.aclose()
+    assert [turn.id for turn in await engine.sessions.turns(session.id)] == ids
+    assert [found.id for found in await engine.sessions.list()] == [session.id]
+
+
+async def test_a_question_begins_with_what_was_said_and_in_the_place_of_the_one_that_was_stopped(
+    engine: Engine,
+) -> None:
+    session = await engine.sessions.create()
+    assert await engine.sessions.opening(session.id, "first", 3) == (None, ())
+    for asked in ("first", "second", "third"):
+        await add(engine, session, asked)
+    stopped = await engine.sessions.add_turn(
+        session.id, replace(answer("fourth"), complete=False), mode="fast", filter=DocumentFilter()
+    )
+    said = [Exchange(asked, answer("").text) for asked in ("first", "second", "third", "fourth")]
+    assert await engine.sessions.opening(session.id, " fourth ", 2) == (stopped, tuple(said[1:3]))
+    assert await engine.sessions.opening(session.id, "fifth", 2) == (None, tuple(said[2:]))
+    assert await engine.sessions.opening(session.id, "fourth", 0) == (stopped, ())
 
 
 async def test_a_replaced_turn_takes_what_followed_with_it(engine: Engine) -> None:
@@ -116,6 +163,7 @@ async def test_the_export_holds_questions_answers_and_quotes(engine: Engine) -> 
 async def test_what_is_not_there_is_said_to_be_not_there(engine: Engine) -> None:
     for attempt in (
         engine.sessions.get(uuid4()),
+        engine.sessions.opening(uuid4(), "x", 3),
         engine.sessions.rename(uuid4(), "x"),
         engine.sessions.delete(uuid4()),
         engine.sessions.restore(uuid4()),

@@ -13,12 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Float, Text, bindparam, cast, func, make_url, select, text
+from sqlalchemy import (
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import DatabaseUnavailable
 from engine.storage import connections
-from engine.storage.database import Database, setting
+from engine.storage.database import Database, Unsettled, setting
 from engine.storage.embedded import embedded_postgres
 from engine.storage.fixed import Fixed
 from engine.storage.pool import PoolStatus
@@ -240,6 +254,36 @@ async def test_a_write_under_way_fails_and_is_not_run_twice(make_pool: MakePool)
     assert await one(pool, "SELECT count(*) FROM written_once") == 0
     async with pool.write() as db:
         await db.execute(text("DROP TABLE written_once"))
+
+
+async def test_a_change_in_one_statement_is_done_once_or_it_is_said_that_nobody_knows(
+    make_pool: MakePool,
+) -> None:
+    pool = make_pool()
+    table = Table("changed_once", MetaData(), Column("n", Integer, primary_key=True))
+    added = insert(table).values(n=bindparam("given", type_=Integer())).returning(table.c.n).cte("added")
+    add = Fixed(select(added.c.n))
+    async with pool.write() as db:
+        await db.execute(text("CREATE TABLE changed_once (n int PRIMARY KEY)"))
+    try:
+        await fill(pool, 4)
+        await cut_everything(pool)
+        assert [row.n for row in await pool.change(add, {"given": 1})] == [1]
+        with pytest.raises(Unsettled):
+            await pool.change(add, {"given": 1})
+        async with pool.write() as db:
+            await db.execute(text("LOCK TABLE changed_once"))
+            waiting = asyncio.create_task(pool.change(add, {"given": 2}))
+            while not await one(pool, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                pass
+            await one(pool, "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE NOT granted")
+            with pytest.raises(Unsettled):
+                await waiting
+        assert await one(pool, "SELECT array_agg(n) FROM changed_once") == [1]
+        assert pool.pool_status().in_use == 0
+    finally:
+        async with pool.write() as db:
+            await db.execute(text("DROP TABLE changed_once"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["restarted", "crashed"])
