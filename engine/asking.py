@@ -11,6 +11,7 @@ from uuid import UUID
 from engine.access.audit import Audit, named
 from engine.access.fair_queue import FairQueue
 from engine.access.rates import QuestionRate
+from engine.answering.admission import Admission, aside
 from engine.answering.base import Answerer, AnswerRequest, Draft, Exchange, Quoted
 from engine.answering.citations import resolve_citations
 from engine.answering.evidence import answerability
@@ -63,6 +64,7 @@ class Asker:
         self._audit = audit
         self._rate = rate
         self._queue = queue
+        self._admission = Admission()
         self._retriever = retriever
         self._tokens = tokens
         self._sessions = sessions
@@ -168,7 +170,9 @@ class Asker:
         emit: Callable[[AnswerEvent], None],
         also: Also | None,
     ) -> None:
-        with self._traces.question(question, mode) as trace, one_question():
+        async with contextlib.AsyncExitStack() as place:
+            trace = place.enter_context(self._traces.question(question, mode))
+            place.enter_context(one_question())
             question = await self.admit(question)
             if mode not in MODES:
                 raise BadInput(f"There is no mode “{mode}”.", hint=f"Choose one of: {', '.join(MODES)}.")
@@ -176,6 +180,7 @@ class Asker:
             threshold = await self._choices.threshold()
             progress = Progress(question, question, threshold, asks_again, history)
             try:
+                await place.enter_async_context(self._admission.place())
                 draft = await self._draft(progress, session_id, filter, mode, chosen, replaces, emit)
             except asyncio.CancelledError:
                 answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode)
@@ -247,7 +252,7 @@ class Asker:
             return Draft(no_answer(request.language), "no_answer", ())
         emit(Stage("writing"))
         try:
-            with stage("writing"):
+            with stage("writing"), aside():
                 return await self._write(self._writing, request, progress, emit)
         except LanguageModelUnavailable as error:
             progress.notices.append(f"{error.message} These are quotes from your documents instead.")

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from engine.access.principal import Access
+from engine.answering.admission import aside
 
 ASKING_SECONDS = 0.5  # whoever had a turn so short ago asks still
 LONGEST_REST_SECONDS = 1.0
@@ -54,7 +55,8 @@ class FairQueue:
         place = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(who, deque()).append(place)
         try:
-            await place
+            with aside():
+                await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
                 self._give(who)  # it came in the same moment

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from engine.answering.admission import aside
 from engine.answering.base import AnswerRequest, Draft
 from engine.answering.citations import resolve_citations
 from engine.answering.marks import MarkStream
@@ -134,7 +135,7 @@ class LanguageModel:
         form = {"name": schema.__name__.strip("_"), "strict": True, "schema": schema.model_json_schema()}
         options = {"temperature": 0, "response_format": {"type": "json_schema", "json_schema": form}}
         try:
-            with span("language model: reply", model=self.name):
+            with aside(), span("language model: reply", model=self.name):
                 async with asyncio.timeout(longest):
                     reply: ChatCompletion = await self._request(messages, options)
             if reply.usage is not None:

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import msgpack  # type: ignore[import-untyped]
 
+from engine.answering.admission import aside
 from engine.caching.base import CacheLayer
 from engine.caching.memory import MemoryLayer, Share, whole
 from engine.caching.redis import RedisLayer
@@ -104,8 +105,10 @@ class LayeredCache(Generic[Value]):
             self._running[digest] = running
             running.add_done_callback(lambda _: self._running.pop(digest, None))
             # A caller that gives up must not take the computation from the others.
-            return await asyncio.shield(running)
-        value, _ = await asyncio.shield(running)
+            with aside():
+                return await asyncio.shield(running)
+        with aside():
+            value, _ = await asyncio.shield(running)
         return value, self.memory.name
 
     def digest(self, key: Key) -> str:
