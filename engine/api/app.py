@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,13 +17,15 @@ from starlette.types import Receive, Scope, Send
 
 from engine.access.rates import RateLimit
 from engine.api.asking import asking_routes
-from engine.api.chat import chat_routes
+from engine.api.chat import SessionBody, chat_routes
 from engine.api.chat_completions import completion_routes
+from engine.api.direct import Direct, Way
 from engine.api.docs import docs_routes
 from engine.api.documents import document_routes
 from engine.api.guard import Guard, Limits
 from engine.api.idempotency import Idempotency
 from engine.api.problems import MEDIA_TYPE, problem_of
+from engine.api.shapes import AskBody, MessageBody
 from engine.api.status import status_routes
 from engine.engine import Engine
 from engine.errors import DossierError
@@ -66,8 +69,8 @@ class Api:
     def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine = engine
         self._limits: Limits | None = None
-        self.routes = _application(engine)
-        self._guarded = Guard(self.routes, self._limited)
+        self.routes, ways = _application(engine)
+        self._guarded = Guard(Direct(self.routes, ways), self._limited)
 
     def serves(self, path: str) -> bool:
         """Whether a path belongs to the API, unknown ones below its prefixes included."""
@@ -98,7 +101,8 @@ def make_api(engine: Callable[[], Engine]) -> Api:
     return Api(engine)
 
 
-def _application(engine: Callable[[], Engine]) -> FastAPI:
+def _application(engine: Callable[[], Engine]) -> tuple[FastAPI, dict[str, Way]]:
+    """The routes, and which of them are asked so often that they are gone to directly."""
     app = FastAPI(
         title="Dossier",
         summary="Ask your own documents, get answers with evidence.",
@@ -110,10 +114,11 @@ def _application(engine: Callable[[], Engine]) -> FastAPI:
         responses=_DEFAULT,
     )
     idempotency = Idempotency(engine)
+    asking, chat = asking_routes(engine, idempotency), chat_routes(engine, idempotency)
     for router in (
-        asking_routes(engine, idempotency),
+        asking,
         document_routes(engine, idempotency),
-        chat_routes(engine, idempotency),
+        chat,
         completion_routes(engine),
         status_routes(engine),
         docs_routes(),
@@ -128,7 +133,22 @@ def _application(engine: Callable[[], Engine]) -> FastAPI:
     for kind in (DossierError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, refuse)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
-    return app
+    messages = "/api/chat/sessions/{session_id}/messages"
+    return app, {
+        "/api/ask": Way(AskBody, _posted(asking, "/api/ask")),
+        "/api/chat/sessions": Way(SessionBody, _posted(chat, "/api/chat/sessions")),
+        messages: Way(MessageBody, _posted(chat, messages), accept=True),
+    }
+
+
+def _posted(router: APIRouter, path: str) -> Callable[..., Awaitable[Response]]:
+    """What answers a POST there."""
+    (endpoint,) = (
+        route.endpoint
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.path == path and "POST" in route.methods
+    )
+    return endpoint
 
 
 def _allowed(app: FastAPI, request: Request) -> list[str]:

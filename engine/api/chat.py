@@ -25,7 +25,7 @@ EVENTS = {
     "description": "The whole answer; with `Accept: text/event-stream` its making, in this order: "
     "`stage` as each begins, `text` pieces, and one `answer`, which holds the whole. "
     "What fails on the way is an `error` event with problem details.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {"text/event-stream": {"schema": {"description": "Server-sent events."}}},
 }
 Accept = Annotated[str, Header(description="`text/event-stream` streams.", include_in_schema=False)]
 

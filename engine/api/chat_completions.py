@@ -100,7 +100,7 @@ _COMPLETION: dict[int | str, dict[str, Any]] = {
         "`dossier` (kind, confidence, notice, and the final text, without marks that point nowhere).",
         "content": {
             "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {"schema": {"description": "Server-sent events."}},
         },
     }
 }
