@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 
 import psutil
 from starlette.responses import PlainTextResponse
@@ -70,6 +71,7 @@ def _listening(receive: Receive) -> list[str]:
     return sorted(place for place in places if _elsewhere(place))
 
 
+@lru_cache(1000)
 def _elsewhere(host: str) -> bool:
     """Whether an address is not this machine's own. A name is one that no server of ours reports."""
     try:

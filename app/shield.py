@@ -12,11 +12,12 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import streamlit
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,6 +45,15 @@ _HEADERS = {
 }
 _FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 _FILES = ("/media/", "/api/", "/v1/")
+
+
+def _headers(policy: str) -> list[tuple[bytes, bytes]]:
+    """As ASGI has them."""
+    named = {"Content-Security-Policy": policy, **_HEADERS}
+    return [(name.lower().encode(), value.encode()) for name, value in named.items()]
+
+
+_FILE_HEADERS = _headers(_FILE_POLICY)
 
 
 def page_policy() -> str:
@@ -86,7 +96,7 @@ class Shield:
         self._app = app
         self._allowed = allowed
         self._names: tuple[str, ...] | None = None
-        self._policy = page_policy()
+        self._headers = _headers(page_policy())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or one websocket."""
@@ -118,20 +128,20 @@ class Shield:
         return parts.netloc == host or _is_named(parts.hostname or "", self._names or ())
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
-        policy = _FILE_POLICY if scope["path"].startswith(_FILES) else self._policy
+        headers = _FILE_HEADERS if scope["path"].startswith(_FILES) else self._headers
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", policy)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                given = {name.lower() for name, _ in message["headers"]}
+                ours = (pair for pair in headers if pair[0] not in given)
+                message = {**message, "headers": [*message["headers"], *ours]}
             await send(message)
 
         return sent
 
 
-def is_known_host(host: str, names: Iterable[str]) -> bool:
+@lru_cache(1000)
+def is_known_host(host: str, names: tuple[str, ...]) -> bool:
     """Whether a Host header is an address, localhost, or one of `names` (`*.example.org` and `*` count)."""
     try:
         parts = urlsplit(f"//{host}")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from pydantic_core import to_json
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.access.principal import Principal, acting
@@ -214,11 +214,12 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self._request_id
-            headers.setdefault("Cache-Control", "no-store")
-            headers["X-Content-Type-Options"] = "nosniff"
-            self._streaming = headers.get("content-type", "").startswith("text/event-stream")
+            headers = dict(message["headers"])
+            headers[b"x-request-id"] = self._request_id.encode()
+            headers.setdefault(b"cache-control", b"no-store")
+            headers[b"x-content-type-options"] = b"nosniff"
+            self._streaming = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+            message = {**message, "headers": [*headers.items()]}
             self.started = True
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self.ended = True

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 from pydantic_core import to_json
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from engine.api.guard import error_event
 from engine.api.problems import problem_of
@@ -40,6 +39,7 @@ class EventStream(Response):
         super().__init__(headers={"X-Accel-Buffering": "no", **(headers or {})})
         del self.headers["content-length"]
         self._events = events
+        self._sent = False
 
     def when_sent(self, ended: Callable[[bytes | None], Awaitable[None]]) -> None:
         """Have `ended` told all events once they have been made, or None where they were not."""
@@ -47,17 +47,33 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them as they come."""
-        async with aclosing(_with_pings(self._events)) as pieces:
+        async with aclosing(self._events) as pieces:
             first = await anext(pieces)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": first, "more_body": True})
+            await send(_part(first))
+            pinging = asyncio.create_task(self._ping(send), name="pings of a stream")
             try:
                 async for piece in pieces:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    self._sent = True
+                    await send(_part(piece))
             except Exception as error:
                 failed = error_event(problem_of(error), scope["path"], scope["state"]["request_id"])
-                await send({"type": "http.response.body", "body": failed, "more_body": True})
+                await send(_part(failed))
+            finally:
+                pinging.cancel()
         await send({"type": "http.response.body", "body": b""})
+
+    async def _ping(self, send: Send) -> None:
+        """While nothing comes."""
+        while True:
+            self._sent = False
+            await asyncio.sleep(PING_SECONDS)
+            if not self._sent:
+                await send(_part(PING))
+
+
+def _part(body: bytes) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": True}
 
 
 async def _kept(
@@ -73,26 +89,3 @@ async def _kept(
         whole = True
     finally:
         await ended(b"".join(pieces) if whole else None)
-
-
-async def _with_pings(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    coming: asyncio.Future[bytes] | None = None
-    begun = False
-    try:
-        while True:
-            coming = asyncio.ensure_future(anext(events))
-            while not (await asyncio.wait({coming}, timeout=PING_SECONDS))[0]:
-                if begun:
-                    yield PING
-            try:
-                piece = coming.result()
-            except StopAsyncIteration:
-                return
-            begun = True
-            yield piece
-    finally:
-        if coming is not None:
-            coming.cancel()
-            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
-                await coming
-        await events.aclose()

@@ -78,6 +78,7 @@ class Metrics:
         self.in_flight = Gauge(
             "dossier_questions_in_flight", "Questions being answered now.", registry=registry
         )
+        self.in_flight.set_function(lambda: self.under_way)
         self.pool_wait = Histogram(
             "dossier_pool_wait_seconds",
             "Wait for a database connection.",
@@ -128,12 +129,10 @@ class Metrics:
     def begun(self) -> None:
         """A question begins."""
         self.under_way += 1
-        self.in_flight.inc()
 
     def ended(self, trace: Trace) -> None:
         """A question has ended, in whatever way."""
         self.under_way -= 1
-        self.in_flight.dec()
         kind = trace.kind or "failed"
         mode = trace.mode if trace.mode in get_args(Mode) else "other"
         self.questions.labels(mode, kind).inc()
