@@ -146,7 +146,7 @@ def _posted(router: APIRouter, path: str) -> Callable[..., Awaitable[Response]]:
     (endpoint,) = (
         route.endpoint
         for route in router.routes
-        if isinstance(route, APIRoute) and route.path == path and "POST" in route.methods
+        if isinstance(route, APIRoute) and route.path == path and "POST" in (route.methods or ())
     )
     return endpoint
 
