@@ -10,7 +10,6 @@ from app.bridge import Bridge
 from app.messages import shown_errors
 from app.rerankers.charts import SHOWN
 from app.text import plain, short
-from engine import Engine
 from engine.documents.model import Passage
 from engine.evaluation.model import ArmResult, QuestionSet, SetQuestion
 
@@ -38,27 +37,11 @@ def draw_judging(bridge: Bridge, question: str, arms: Sequence[ArmResult]) -> No
             keep = st.button("Keep", key="judge", type="primary", disabled=not relevant)
             nothing = st.button("Nothing answers it", key="unanswerable")
         if keep or nothing:
+            into = chosen.id if isinstance(chosen, QuestionSet) else None
             given = [] if nothing else [passages[i] for i in relevant]
-            taken_back = [p for p in passages.values() if p.content_hash in judged and p not in given]
-            bridge.call(lambda engine: _keep(engine, chosen, question, given, taken_back))
+            shown = list(passages.values())
+            bridge.call(lambda engine: engine.comparison.sets.judge_all(into, question, shown, given))
             st.toast("Kept in the set.")
-
-
-async def _keep(
-    engine: Engine,
-    chosen: QuestionSet | str,
-    question: str,
-    given: Sequence[Passage],
-    back: Sequence[Passage],
-) -> None:
-    sets = engine.comparison.sets
-    into = chosen if isinstance(chosen, QuestionSet) else await sets.create("My questions")
-    if not given:
-        await sets.mark_unanswerable(into.id, question)
-    for passage in back:
-        await sets.judge(into.id, question, passage, None)
-    for passage in given:
-        await sets.judge(into.id, question, passage, 1)
 
 
 def _known(bridge: Bridge, chosen: QuestionSet | str, question: str) -> SetQuestion | None:

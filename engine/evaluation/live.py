@@ -7,11 +7,13 @@ import contextlib
 import logging
 import random
 from collections.abc import Mapping
+from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import Float, Integer, cast, func, insert, select
 
+from engine.access.principal import OPEN, Access, Principal, acting
 from engine.answering.model import Answer
 from engine.errors import BadInput, DossierError
 from engine.evaluation.agreement import kendall_tau, overlap, rank_biased_overlap
@@ -35,6 +37,7 @@ class _Offer:
     answer: Answer
     retrieval: Retrieval
     turn_id: int | None
+    asker: Principal  # in whose name the challenger reads
 
 
 class Live:
@@ -50,6 +53,7 @@ class Live:
         traffic: Traffic,
         challenger: str,
         share: float,
+        access: Access = OPEN,
     ) -> None:
         if challenger and challenger not in rerankers:
             raise BadInput(
@@ -59,6 +63,7 @@ class Live:
         self._database = database
         self._rerankers = rerankers
         self._traffic = traffic
+        self._access = access
         self.challenger = challenger
         self.share = share
         self._queue: asyncio.Queue[_Offer] = asyncio.Queue(WAITING)
@@ -70,9 +75,10 @@ class Live:
         if not self.challenger or not retrieval.candidates or random.random() >= self.share:
             return
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="challenger")
+            # Nothing of the question that happens to be the first: neither its asker nor its trace.
+            self._worker = asyncio.create_task(self._work(), name="challenger", context=Context())
         try:
-            self._queue.put_nowait(_Offer(answer, retrieval, turn_id))
+            self._queue.put_nowait(_Offer(answer, retrieval, turn_id, self._access.principal()))
         except asyncio.QueueFull:
             self._dropped += 1
 
@@ -144,7 +150,8 @@ class Live:
             offer = await self._queue.get()
             try:
                 if await self._traffic.lull(LULL_SECONDS):
-                    await self._challenge(offer)
+                    with acting(offer.asker):
+                        await self._challenge(offer)
                 else:
                     self._dropped += 1
             except DossierError as error:

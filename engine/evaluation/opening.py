@@ -46,7 +46,7 @@ def open_comparison(
         k=k,
         embedder=settings.embedder,
     )
-    live = Live(database, rerankers, traffic, settings.challenger_reranker, settings.challenger_share)
+    live = Live(database, rerankers, traffic, settings.challenger_reranker, settings.challenger_share, access)
     asker.answered = live.offer
     for part in (documents, runs, live):
         stack.push_async_callback(part.aclose)

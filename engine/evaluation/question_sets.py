@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -164,12 +164,29 @@ class QuestionSets:
             question_id = await add_question(db, set_id, question, answerable=True)
             await judge_passages(db, question_id, [passage], gain)
 
-    async def mark_unanswerable(self, set_id: int, question: str) -> None:
-        """Say that no document answers the question; what was judged relevant for it is taken back."""
+    async def judge_all(
+        self, set_id: int | None, question: str, shown: Sequence[Passage], relevant: Sequence[Passage]
+    ) -> int:
+        """Say which of the passages shown answer a question, or that none does, nor any other.
+
+        set_id: None makes a set. What is judged already keeps its gain, and what was not shown its
+        judgment, unless nothing answers. Returns the set's id. Raises BadInput for no question.
+        """
         async with self._database.write() as db:
+            if set_id is None:
+                set_id, _ = await add_set(db, "My questions")
             await _require(db, set_id)
-            question_id = await add_question(db, set_id, question, answerable=False)
-            await db.execute(delete(judgments).where(judgments.c.question_id == question_id))
+            question_id = await add_question(db, set_id, question, answerable=bool(relevant))
+            if not relevant:
+                await db.execute(delete(judgments).where(judgments.c.question_id == question_id))
+                return set_id
+            known = (await load_judgments(db, [question_id])).get(question_id, ())
+            answering = {judgment.content_hash for judgment in known if judgment.gain > 0}
+            chosen = {passage.content_hash for passage in relevant}
+            given_up = [p for p in shown if p.content_hash in answering - chosen]
+            await judge_passages(db, question_id, given_up, None)
+            await judge_passages(db, question_id, [p for p in relevant if p.content_hash not in answering], 1)
+        return set_id
 
     async def find(self, set_id: int, question: str) -> SetQuestion | None:
         """The set's question of that text, if it has it."""

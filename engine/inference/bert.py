@@ -9,7 +9,7 @@ needs few, should not be in its memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,22 +76,24 @@ class Bert:
                 "INFERENCE_PRECISION_HINT": "bf16" if "BF16" in native else "f32",
             },
         )
-        self._queue = openvino.AsyncInferQueue(compiled, streams)
+        # One more than run at once: a stream that is done finds the next batch there.
+        self._queue = openvino.AsyncInferQueue(compiled, streams + (streams > 1))
 
     def hidden_states(self, batch: Sequence[NDArray[np.int32]]) -> list[Floats]:
         """The last layer of each sequence of ids: float32, (tokens, width)."""
         (states,) = self._infer([batch])
         return [states[row, : len(ids)].copy() for row, ids in enumerate(batch)]
 
-    def first_states(self, batch: Sequence[NDArray[np.int32]]) -> Iterator[Floats]:
+    def first_states(self, sequences: Iterable[NDArray[np.int32]]) -> Iterator[Floats]:
         """The last layer of each sequence's first token, as they come: float32, (width,).
 
-        Longest first, the streams end at about the same time.
+        Sequences are taken when there is room for them. Longest first, the streams end at about the
+        same time.
         """
-        for states in self._infer(list(_groups(batch))):
+        for states in self._infer(_groups(sequences)):
             yield from states[:, 0]
 
-    def _infer(self, batches: Sequence[Sequence[NDArray[np.int32]]]) -> Iterator[Floats]:
+    def _infer(self, batches: Iterable[Sequence[NDArray[np.int32]]]) -> Iterator[Floats]:
         """The graph's output for each batch, in order; as many run at once as there are streams."""
         done: dict[int, Floats] = {}
 
@@ -99,14 +101,17 @@ class Bert:
             done[place] = np.array(request.get_output_tensor().data)
 
         self._queue.set_callback(keep)
-        given = 0
-        for place, batch in enumerate(batches):
-            self._queue.start_async(self._inputs(batch), place)  # waits until a stream is free
-            while given in done:
-                yield done.pop(given)
-                given += 1
-        self._queue.wait_all()
-        for place in range(given, len(batches)):
+        started = given = 0
+        try:
+            for batch in batches:
+                self._queue.start_async(self._inputs(batch), started)  # waits until there is room
+                started += 1
+                while given in done:
+                    yield done.pop(given)
+                    given += 1
+        finally:
+            self._queue.wait_all()  # none may end during the next call
+        for place in range(given, started):
             yield done.pop(place)
 
     def _inputs(self, batch: Sequence[NDArray[np.int32]]) -> list[Floats]:
@@ -123,11 +128,11 @@ def _padded(length: int) -> int:
     return -(-length // LENGTH_STEP) * LENGTH_STEP
 
 
-def _groups(batch: Sequence[NDArray[np.int32]]) -> Iterator[list[NDArray[np.int32]]]:
+def _groups(sequences: Iterable[NDArray[np.int32]]) -> Iterator[list[NDArray[np.int32]]]:
     """Neighbours that run together: only short ones, so that little is padded."""
     group: list[NDArray[np.int32]] = []
-    for ids in batch:
-        if group and (len(group) + 1) * _padded(len(group[0])) > GROUP_TOKENS:
+    for ids in sequences:
+        if group and (len(group) + 1) * _padded(max(map(len, (*group, ids)))) > GROUP_TOKENS:
             yield group
             group = []
         group.append(ids)

@@ -16,6 +16,7 @@ from engine.inference.worker import Asked, AskedIn, BatchModel, Prepared, Result
 
 RETRY_SECONDS = 300.0  # after which a model that could not be loaded is tried again
 _SPEED_WEIGHT = 0.2  # of the latest batch in the running mean
+_TIMED = 8  # results, of a model that reads ahead
 
 Status = Literal["idle", "loading", "ready", "failed"]
 log = logging.getLogger(__name__)
@@ -196,7 +197,10 @@ class SharedModel(Generic[Asked, Prepared, Result]):
     def _timed(self, loading: Loading) -> _Timed[Asked, Prepared, Result]:
         before = _resident()
         model = self._load(loading)
-        self.memory_bytes = max(0, _resident() - before)
+        told: int | None = getattr(
+            model, "memory_bytes", None
+        )  # of a GPU, which this process's does not show
+        self.memory_bytes = max(0, _resident() - before) if told is None else told
         self.model = model
         return _Timed(model, self._took)
 
@@ -224,19 +228,27 @@ class SharedModel(Generic[Asked, Prepared, Result]):
 
 
 class _Timed(Generic[Asked, Prepared, Result]):
-    """A model whose batches are timed."""
+    """A model whose batches are timed, or where it reads ahead every few results."""
 
     def __init__(
         self, model: BatchModel[Asked, Prepared, Result], took: Callable[[int, float], None]
     ) -> None:
         self.prepare = model.prepare
+        self.reads_ahead = bool(getattr(model, "reads_ahead", False))
         self._model = model
         self._took = took
 
     def run(self, batch: Sequence[Prepared]) -> Iterator[Result]:
-        started = time.perf_counter()
-        yield from self._model.run(batch)
-        self._took(len(batch), time.perf_counter() - started)
+        started, untold = time.perf_counter(), 0
+        for result in self._model.run(batch):
+            yield result
+            untold += 1
+            if self.reads_ahead and untold == _TIMED:
+                now = time.perf_counter()
+                self._took(untold, now - started)
+                started, untold = now, 0
+        if untold:
+            self._took(untold, time.perf_counter() - started)
 
 
 _shared: dict[Hashable, SharedModel[Any, Any, Any]] = {}

@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from engine.errors import DossierError, ModelUnavailable, Unavailable
 
 WINDOW = 32  # requests sorted by length together; tokenising them takes a few milliseconds
+TOGETHER = 8  # requests that are fed to a model together at least, where so many wait
 WAITING_LIMIT = 4096  # requests, of all callers
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,9 @@ class BatchModel(Protocol[AskedIn, Prepared, ResultOut]):
     """A model as its worker sees it; only the worker's thread calls it.
 
     The length of what `prepare` gives is its cost, in the unit of the worker's `batch_size`. `run`
-    is given the costliest first, and may give results as they come, in that order.
+    is given the costliest first, and may give results as they come, in that order. One with
+    `reads_ahead = True` is given an iterator, without end while requests come, and takes from it
+    when it has room: nothing waits for the last of a batch, and what is taken is prepared meanwhile.
     """
 
     def prepare(self, asked: AskedIn) -> Prepared: ...
@@ -41,6 +44,7 @@ class BatchModel(Protocol[AskedIn, Prepared, ResultOut]):
 class _Request(Generic[Asked, Result]):
     asked: Asked
     urgent: bool
+    last: bool  # of those that were submitted together
     future: Future[Result] = field(default_factory=Future)
 
 
@@ -84,7 +88,7 @@ class Worker(Generic[Asked, Prepared, Result]):
 
         Raises Unavailable when closed or overloaded.
         """
-        requests = [_Request[Asked, Result](one, urgent) for one in asked]
+        requests = [_Request[Asked, Result](one, urgent, n == len(asked)) for n, one in enumerate(asked, 1)]
         with self._changed:
             if self._closed:
                 raise Unavailable(f"The {self._what} is closed.")
@@ -119,6 +123,8 @@ class Worker(Generic[Asked, Prepared, Result]):
             self.loaded.set_exception(failure)
             return
         self.loaded.set_result(None)
+        if getattr(model, "reads_ahead", False):
+            self._feed(model)
         while window := self._next_window():
             for batch in self._batches(model, window):
                 if not window[0].urgent and (overtaking := self._take(self._urgent)):
@@ -126,11 +132,48 @@ class Worker(Generic[Asked, Prepared, Result]):
                         self._run_batch(model, ahead)
                 self._run_batch(model, batch)
 
-    def _next_window(self) -> list[_Request[Asked, Result]]:
-        """What to do next, urgent ones first; empty once closed and drained."""
+    def _feed(self, model: BatchModel[Asked, Prepared, Result]) -> None:
+        """Give a model that reads ahead what waits, as it takes it; until closed and drained."""
+        ready: deque[tuple[_Request[Asked, Result], Prepared]] = deque()
+        taken: deque[_Request[Asked, Result]] = deque()
+
+        def given() -> Iterator[Prepared]:
+            while True:
+                while ready:
+                    request, prepared = ready.popleft()
+                    if request.future.set_running_or_notify_cancel():
+                        taken.append(request)
+                        yield prepared
+                if not (together := self._take_together()):
+                    return
+                ready.extend(reversed(self._prepared(model, together)))
+
+        while ready or self._something_waits():
+            try:
+                for result in model.run(given()):  # type: ignore[arg-type]  # see BatchModel
+                    taken.popleft().future.set_result(result)
+            except Exception as error:
+                self._fail(taken, error)
+            taken.clear()
+
+    def _something_waits(self) -> bool:
+        """Waits until it does; False once closed and drained."""
         with self._changed:
             self._changed.wait_for(lambda: self._urgent or self._others or self._closed)
-            return self._take(self._urgent or self._others)
+            return bool(self._urgent or self._others)
+
+    def _take_together(self) -> list[_Request[Asked, Result]]:
+        """What came first, callers whole: one's short requests would else wait for others' long ones."""
+        taken: list[_Request[Asked, Result]] = []
+        with self._changed:
+            waiting = self._urgent or self._others
+            while waiting and not (len(taken) >= TOGETHER and taken[-1].last):
+                taken.append(waiting.popleft())
+        return taken
+
+    def _next_window(self) -> list[_Request[Asked, Result]]:
+        """What to do next, urgent ones first; empty once closed and drained."""
+        return self._take(self._urgent or self._others) if self._something_waits() else []
 
     def _take(self, waiting: deque[_Request[Asked, Result]]) -> list[_Request[Asked, Result]]:
         with self._changed:  # a Condition's lock may be taken again by its holder
@@ -140,22 +183,27 @@ class Worker(Generic[Asked, Prepared, Result]):
         self, model: BatchModel[Asked, Prepared, Result], window: Sequence[_Request[Asked, Result]]
     ) -> Iterator[list[tuple[_Request[Asked, Result], Prepared]]]:
         """The window's requests, tokenised, in batches of similar length, shortest first."""
-        prepared: list[tuple[_Request[Asked, Result], Prepared]] = []
-        for request in window:
-            if not request.future.cancelled():
-                try:
-                    prepared.append((request, model.prepare(request.asked)))
-                except Exception as error:
-                    self._fail([request], error)
-        prepared.sort(key=lambda pair: len(pair[1]))
         batch: list[tuple[_Request[Asked, Result], Prepared]] = []
-        for pair in prepared:
+        for pair in self._prepared(model, window):
             if batch and (len(batch) + 1) * len(pair[1]) > self._batch_size:
                 yield batch
                 batch = []
             batch.append(pair)
         if batch:
             yield batch
+
+    def _prepared(
+        self, model: BatchModel[Asked, Prepared, Result], requests: Sequence[_Request[Asked, Result]]
+    ) -> list[tuple[_Request[Asked, Result], Prepared]]:
+        """Those that are still wanted, tokenised, shortest first."""
+        prepared: list[tuple[_Request[Asked, Result], Prepared]] = []
+        for request in requests:
+            if not request.future.cancelled():
+                try:
+                    prepared.append((request, model.prepare(request.asked)))
+                except Exception as error:
+                    self._fail([request], error)
+        return sorted(prepared, key=lambda pair: len(pair[1]))
 
     def _run_batch(
         self,
@@ -172,7 +220,7 @@ class Worker(Generic[Asked, Prepared, Result]):
         except Exception as error:
             self._fail([request for request, _ in wanted], error)
 
-    def _fail(self, requests: Sequence[_Request[Asked, Result]], error: Exception) -> None:
+    def _fail(self, requests: Iterable[_Request[Asked, Result]], error: Exception) -> None:
         log.error("the %s failed", self._what, exc_info=error)
         for request in requests:
             if request.future.done() or not (

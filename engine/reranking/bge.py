@@ -26,8 +26,7 @@ from engine.reranking.preparing import REFERENCE, check
 NAME = "bge"
 SCALE = 2.0  # logits, as those of other cross-encoders
 DEPTH_CPU, DEPTH_SLOW, DEPTH_GPU = 10, 4, 50
-BATCH_TOKENS = 4096  # of the 8-bit form, a core: with 1024 its threads waited 7 % of the time for each other
-_BATCH_CHARACTERS = 32_768  # of FlagEmbedding on a GPU
+_BATCH_CHARACTERS, _BATCH_CHARACTERS_GPU = 8_192, 32_768  # of FlagEmbedding; the 8-bit form reads ahead
 _FORMAT = 3  # raise it when what `preparing` writes changes
 _HINT = "Set BGE_MODEL_NAME to a folder that holds it, or let this machine reach the hub."
 
@@ -41,7 +40,7 @@ def open_bge(options: RerankerOptions) -> LocalReranker:
         NAME,
         (NAME, options.bge_model, device, options.threads, options.models_folder),
         lambda loading: _load(options, device, loading),
-        batch_size=BATCH_TOKENS * cores(options.threads) if device == "cpu" else _BATCH_CHARACTERS,
+        batch_size=_BATCH_CHARACTERS if device == "cpu" else _BATCH_CHARACTERS_GPU,
         scale=SCALE,
         depth=DEPTH_CPU if device == "cpu" else DEPTH_GPU,
     )

@@ -7,7 +7,7 @@ vocabulary's embeddings are mapped from the disk, so that memory holds only what
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,8 @@ class CrossEncoder:
     Each thread reads a passage of its own.
     """
 
+    reads_ahead = True
+
     def __init__(self, folder: Path, *, threads: int, depth: int) -> None:
         self.depth = depth
         self.note = ""
@@ -124,8 +126,8 @@ class CrossEncoder:
         """The pair's token ids."""
         return self._pairs.ids(asked)
 
-    def run(self, batch: Sequence[NDArray[np.int32]]) -> Iterator[float]:
+    def run(self, pairs: Iterable[NDArray[np.int32]]) -> Iterator[float]:
         """Logits, as they come."""
-        for states in self._bert.first_states(batch):
+        for states in self._bert.first_states(pairs):
             thought = np.tanh(self._dense @ states + self._dense_bias)
             yield float((self._out @ thought + self._out_bias)[0])

@@ -25,14 +25,20 @@ class Pair:
 
 
 class FlagModel:
-    """A PairModel that is FlagEmbedding's FlagReranker: half precision on a GPU. Not safe to call at once."""
+    """A PairModel that is FlagEmbedding's FlagReranker: half precision on a GPU. Not safe to call at once.
+
+    memory_bytes: of its weights on a GPU; None where they lie in the process's own memory.
+    """
 
     def __init__(self, folder: Path, device: str, *, depth: int, note: str = "") -> None:
         self.depth = depth
         self.note = note
+        self.memory_bytes: int | None = None
+        before = _allocated(device)
         self.reranker = load_flag_reranker(folder, device)
         if device != "cpu":
             flag_scores(self.reranker, [("", "")])  # only a first score moves the weights onto it
+            self.memory_bytes = _allocated(device) - before
 
     def prepare(self, asked: tuple[str, str]) -> Pair:
         return Pair(*asked)
@@ -40,6 +46,17 @@ class FlagModel:
     def run(self, batch: Sequence[Pair]) -> list[float]:
         """Logits."""
         return flag_scores(self.reranker, [(pair.question, pair.passage) for pair in batch])
+
+
+def _allocated(device: str) -> int:
+    """Bytes of a GPU that tensors of this process take."""
+    if device == "cpu":
+        return 0
+    import torch
+
+    if device.startswith("mps"):
+        return torch.mps.current_allocated_memory()
+    return torch.cuda.memory_allocated(device)
 
 
 def load_flag_reranker(folder: Path, device: str) -> Any:

@@ -246,12 +246,37 @@ async def test_judgments_by_hand_outlive_a_new_indexing(engine: Engine) -> None:
     await engine.comparison.sets.judge(made.id, question, again, None)
     found = await engine.comparison.sets.find(made.id, question)
     assert found is not None and found.judgments == ()
-    await engine.comparison.sets.mark_unanswerable(made.id, question)
+    await engine.comparison.sets.judge_all(made.id, question, [again], [])
     assert (await engine.comparison.sets.get(made.id)).unanswerable_count == 1
 
     await engine.documents.delete([passage.document_id])
     await engine.comparison.sets.judge(made.id, question, again, 1)  # its document is gone
     assert (await engine.comparison.sets.get(made.id)).judged_count == 0
+
+
+async def test_what_is_shown_is_judged_at_once(engine: Engine) -> None:
+    sets = engine.comparison.sets
+    question = "When does the gate close?"
+    first, second, *_ = (c.passage for c in await engine.search(question, k=3))
+    made = await sets.judge_all(None, question, [first, second], [first])
+    assert (await sets.get(made)).name.startswith("My questions")
+    await sets.judge(made, question, first, 3)  # a gain given by an import
+    await sets.judge_all(made, question, [first, second], [first, second])
+    assert await _judged(engine, made, question) == {first.content_hash: 3, second.content_hash: 1}
+    await sets.judge_all(made, question, [first, second], [second])
+    assert await _judged(engine, made, question) == {second.content_hash: 1}
+    # Nothing answers it: what was judged before does not bring it back among the answerable.
+    await sets.judge_all(made, question, [first, second], [])
+    assert await _judged(engine, made, question) == {}
+    assert (await sets.get(made)).unanswerable_count == 1
+    with pytest.raises(BadInput):
+        await sets.judge_all(None, "…", [first], [first])
+
+
+async def _judged(engine: Engine, set_id: int, question: str) -> dict[str, int]:
+    found = await engine.comparison.sets.find(set_id, question)
+    assert found is not None
+    return {judgment.content_hash: judgment.gain for judgment in found.judgments}
 
 
 async def test_deleting_is_undone(engine: Engine) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import math
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 import pytest
 
@@ -46,6 +46,31 @@ class Gated:
         if any("broken" in text for text in batch):
             return [math.nan] * len(batch)
         return [float(next(word for word in text.split() if word.isdigit())) for text in batch]
+
+
+class Ahead(Gated):
+    """Takes passages one by one, two ahead of what it says, and stops at one that holds "wait"."""
+
+    reads_ahead = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[str] = []
+
+    def run(self, given: Iterable[str]) -> Iterator[float]:  # type: ignore[override]
+        held: list[str] = []
+        for text in given:
+            held.append(text)
+            self.taken.append(text)
+            if "wait" in text:
+                self.reached.set()
+                assert self.gate.wait(20)
+            if "breaks" in text:
+                raise RuntimeError("out of luck")
+            if len(held) > 2:
+                yield from super().run([held.pop(0)])
+        for text in held:
+            yield from super().run([text])
 
 
 @pytest.fixture
@@ -101,6 +126,53 @@ async def test_callers_at_once_share_batches_and_get_their_own_scores(
     assert (await first).values == (1.0,)
     assert model.batches == [1, 16]
     assert reranker.state().waiting == 0
+
+
+async def test_a_model_that_reads_ahead_is_fed_by_all_callers_in_turn_and_not_with_what_nobody_wants(
+    make: Callable[..., LocalReranker],
+) -> None:
+    model = Ahead()
+    reranker = make(load=lambda loading: model)
+    await reranker.loaded()
+    first = asyncio.create_task(reranker.score("q", passages("wait 1", "say 2")))
+    await asyncio.to_thread(model.reached.wait, 10)
+    callers = [
+        asyncio.create_task(reranker.score("q", passages(*(f"say {n} {'x' * i}" for i in range(9)))))
+        for n in (3, 4, 5)
+    ]
+    while reranker.state().waiting < 2 + 27:
+        await asyncio.sleep(0.005)
+    callers[1].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await callers[1]
+    model.gate.set()
+    assert [(await task).values for task in (first, callers[0], callers[2])] == [(1, 2), (3,) * 9, (5,) * 9]
+    taken = [next(filter(str.isdigit, text.split())) for text in model.taken]
+    assert taken == ["1", "2", *"333333333", *"555555555"]
+    assert len(model.taken[2]) > len(model.taken[10]), "a caller's longest come first"
+    assert reranker.state().waiting == 0
+    assert reranker._shared.seconds_each > 0
+
+
+async def test_where_a_model_that_reads_ahead_breaks_the_rest_is_served_all_the_same(
+    make: Callable[..., LocalReranker],
+) -> None:
+    model = Ahead()
+    reranker = make(load=lambda loading: model)
+    await reranker.loaded()
+    first = asyncio.create_task(reranker.score("q", passages("wait 1")))
+    await asyncio.to_thread(model.reached.wait, 10)
+    broken = asyncio.create_task(reranker.score("q", passages("a longer one that breaks", "say 2")))
+    others = asyncio.create_task(reranker.score("q", passages(*(f"say {n}" for n in range(9)))))
+    while reranker.state().waiting < 12:
+        await asyncio.sleep(0.005)
+    model.gate.set()
+    with pytest.raises(Unavailable, match="out of luck"):
+        await first
+    scores = await broken
+    assert scores.values == (None, 2.0)
+    assert "out of luck" in scores.notice
+    assert (await others).values == tuple(range(9))
 
 
 async def test_an_expired_deadline_gives_what_is_scored_and_marks_the_rest(
