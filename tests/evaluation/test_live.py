@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from engine.access.principal import Principal, acting
+from engine.documents.model import Passage
 from engine.engine import Engine
 from engine.errors import BadInput
 from engine.evaluation.agreement import kendall_tau, overlap, rank_biased_overlap
 from engine.evaluation.live import WAITING
+from engine.reranking.base import RerankerState, Scores
 from tests.conftest import OpenEngine
 from tests.rerank_server import RerankServer, Scripted
+
+from .conftest import stock
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +72,41 @@ async def test_while_users_are_busy_nothing_is_scored_and_the_rest_is_dropped_an
     told = await live.agreement()
     assert sum(pair.questions for pair in told) == WAITING + 1  # that many wait, and one is in hand
     assert sum(pair.dropped for pair in told) == 8
+
+
+async def test_the_challenger_reads_in_the_name_of_whoever_asked(open_test_engine: OpenEngine) -> None:
+    async with open_test_engine(
+        access_control=True, challenger_reranker="remote", challenger_share=1.0
+    ) as engine:
+        ann, ben = (Principal(name, name, "admin", everywhere=True) for name in ("ann", "ben"))
+        readers: list[str] = []
+        with acting(ann):
+            live = engine.comparison.live
+            await stock(engine)
+        live._rerankers = {"remote": _Noting(lambda: readers.append(engine.access.principal().id))}
+        for asker in (ann, ben):
+            with acting(asker):
+                await engine.ask("When does the gate close?")
+        await live.drain()
+        assert readers == ["ann", "ben"]
+
+
+class _Noting:
+    """A reranker that calls `note` and leaves passages as they are."""
+
+    name, depth = "remote", 30
+
+    def __init__(self, note: Callable[[], None]) -> None:
+        self._note = note
+
+    async def score(self, question: str, passages: Sequence[Passage]) -> Scores:
+        self._note()
+        return Scores((0.0,) * len(passages), 1.0, self.name)
+
+    def state(self) -> RerankerState:
+        return RerankerState()
+
+    async def aclose(self) -> None: ...
 
 
 async def test_without_a_challenger_nothing_is_scored(open_test_engine: OpenEngine) -> None:
