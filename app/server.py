@@ -29,10 +29,12 @@ from starlette.responses import Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 from streamlit.components.v2 import manifest_scanner  # noqa: E402
 
+from app.ahead import Ahead  # noqa: E402
 from app.bridge import Bridge, publish  # noqa: E402
+from app.chat.live import PATH, LiveChat  # noqa: E402
 from app.listening import LocalOnly  # noqa: E402
 from app.provider import ProvidersWord  # noqa: E402
-from app.rest import RestRoutes  # noqa: E402
+from app.scripts import script_routes  # noqa: E402
 from app.shield import Shield  # noqa: E402
 from app.sign_in import SignInFirst, sign_in_routes  # noqa: E402
 from app.tracing import TracedRoutes  # noqa: E402
@@ -113,15 +115,17 @@ def opened() -> Engine:
     return engine
 
 
+api = make_api(opened)
 app: st.App = st.App(
     ROOT / "app" / "ui.py",
     lifespan=lifespan,
-    routes=[Route("/metrics", metrics), *sign_in_routes(opened)],
+    routes=[Route("/metrics", metrics), *script_routes(), *sign_in_routes(opened)],
     middleware=[
         Middleware(Shield, allowed=lambda: opened().settings.allowed_hosts),
         Middleware(LocalOnly, settings=load_settings),
         Middleware(TracedRoutes),
-        Middleware(RestRoutes, api=make_api(opened)),
+        Middleware(Ahead, other=api, serves=api.serves),
+        Middleware(Ahead, other=LiveChat(opened), serves=PATH.__eq__),
         Middleware(SignInFirst, engine=opened),
         Middleware(ProvidersWord, engine=opened),
     ],

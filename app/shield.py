@@ -1,7 +1,7 @@
 """What holds for every connection: the names that are answered to, and what browsers may do with answers.
 
-The content security policy allows the scripts of Streamlit's own files and, by their hashes, the
-one inline script of its page and the one of ours; whatever else a document or an answer could
+The content security policy allows the scripts of Streamlit's own files and of ours, and by its hash
+the one inline script of its page; whatever else a document or an answer could
 bring into a page is not run, and nothing is loaded from, or sent to, another host.
 """
 
@@ -23,10 +23,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.api.guard import OPEN_PATHS
 from engine.api.problems import Problem
-
-STATIC = Path(__file__).resolve().parent / "static"
-SCRIPT = (STATIC / "page.js").read_text()
-"""The script that every page carries."""
 
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _UNKNOWN_NAME = Problem(
@@ -59,7 +55,7 @@ _FILE_HEADERS = _headers(_FILE_POLICY)
 def page_policy() -> str:
     """The pages' content security policy (CSP level 3)."""
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
-    hashes = " ".join(_hashed(script) for script in (*_INLINE.findall(page), SCRIPT))
+    hashes = " ".join(_hashed(script) for script in _INLINE.findall(page))
     return "; ".join(
         (
             "default-src 'self'",

@@ -17,12 +17,12 @@ from app.messages import shown_errors  # noqa: E402
 from app.navigation import pages  # noqa: E402
 from app.operations.drain import tell_draining  # noqa: E402
 from app.pacing import PAGES  # noqa: E402
-from app.shield import SCRIPT, STATIC  # noqa: E402
+from app.scripts import STATIC, TAGS  # noqa: E402
 
 with PAGES.turn():
     st.set_page_config(page_title="Dossier", page_icon=str(STATIC / "icon.png"), layout="wide")
     st.html(STATIC / "style.css")
-    st.html(f"<script>{SCRIPT}</script>", unsafe_allow_javascript=True)
+    st.html(TAGS, unsafe_allow_javascript=True)
     bridge = get_bridge()
     page = st.navigation(pages(come_in(bridge), guarded=bridge.guarded), position="top")
     tell_draining()

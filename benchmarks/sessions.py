@@ -1,10 +1,10 @@
-"""Browser sessions that send a turn at once, over Streamlit's own websocket as a browser does.
+"""Browser sessions that send a turn at once, as the chat page does.
 
     python -m benchmarks.sessions [--sessions 50] [--turns 3] [--json]
 
 Starts the server as production does, on a fresh home with the sample corpus; every session
 opens the chat page, then all send their question at the same moment, as often as there are
-turns. A turn is done when the script run that shows the whole answer has finished. The load
+turns: the page over Streamlit's websocket, the questions as its script asks them. The load
 generator runs on the same machine. Compared with one session alone, in the same run.
 """
 
@@ -24,6 +24,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import psutil
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -48,18 +49,22 @@ TURN_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Tab:
-    """One browser tab. errors: exceptions shown on the page, and turns without an answer."""
+    """One browser tab, which does what the chat page's script does.
 
-    url: str
-    query: str = ""
-    input_id: str = ""
-    asked: int = 0
+    address: of the server. web: what it is asked with. errors: exceptions shown on the page, and turns without an answer.
+    """
+
+    address: str
+    web: aiohttp.ClientSession
     errors: list[str] = field(default_factory=list)
     socket: websockets.ClientConnection | None = None
+    session: str | None = None
+    refresh: tuple[str, str] = "", ""
+    drawing: bool = False
 
     async def open(self) -> None:
         self.socket = await websockets.connect(
-            self.url,
+            self.address.replace("http", "ws", 1) + "/_stcore/stream",
             subprotocols=[Subprotocol("streamlit")],
             max_size=None,
             origin=None,
@@ -69,43 +74,71 @@ class Tab:
         await self._run(message)
 
     async def ask(self, question: str) -> float:
-        """Milliseconds until the run that shows the answer has finished."""
-        message = BackMsg()
-        message.rerun_script.query_string = self.query
-        state = message.rerun_script.widget_states.widgets.add(id=self.input_id)
-        state.chat_input_value.data = question
-        self.asked += 1
+        """Milliseconds until the whole answer is there."""
+        body = {
+            "question": question,
+            "filter": {},
+            "mode": "fast",
+            "again": False,
+            "session_id": self.session,
+        }
         started = time.perf_counter()
-        answers = await self._run(message)
-        spent = (time.perf_counter() - started) * 1000
-        if answers < self.asked:
+        async with self.web.post(f"{self.address}/chat/ask", json=body) as answer:
+            if answer.status != 200:
+                self.errors.append(f"status {answer.status}")
+                return 0.0
+            event = ""
+            async for line in answer.content:
+                if line.startswith(b"event: "):
+                    event = line[7:].decode().strip()
+                elif event == "session" and self.session is None:
+                    self.session = json.loads(line[6:])["id"]
+                    await self._refresh()
+        if event != "turn":
             self.errors.append(f"no answer shown to {question!r}")
-        return spent
+        return (time.perf_counter() - started) * 1000
+
+    async def drawn(self) -> None:
+        """Wait until what the page draws meanwhile is drawn."""
+        if self.drawing:
+            await self._finished()
+            self.drawing = False
 
     async def close(self) -> None:
         """As a tab is closed."""
         if self.socket is not None:
             await self.socket.close()
 
-    async def _run(self, message: BackMsg) -> int:
-        """Send, and read until the script has finished; how many answers were drawn."""
+    async def _refresh(self) -> None:
+        """Have the list of chats drawn with the session that has begun."""
+        button, fragment = self.refresh
+        message = BackMsg()
+        message.rerun_script.query_string = f"session={self.session}"
+        message.rerun_script.fragment_id = fragment
+        message.rerun_script.widget_states.widgets.add(id=button).trigger_value = True
+        self.drawing = True
+        await self._run(message, wait=False)
+
+    async def _run(self, message: BackMsg, *, wait: bool = True) -> None:
         assert self.socket is not None
         await self.socket.send(message.SerializeToString())
-        answers = 0
+        if wait:
+            await self._finished()
+
+    async def _finished(self) -> None:
+        """Read until the script has finished."""
+        assert self.socket is not None
         async with asyncio.timeout(TURN_SECONDS):
             while True:
                 received = ForwardMsg.FromString(await self.socket.recv())
                 kind = received.WhichOneof("type")
                 if kind == "script_finished":
-                    return answers
-                if kind == "page_info_changed":
-                    self.query = received.page_info_changed.query_string
+                    return
                 if kind != "delta":
                     continue
-                answers += received.delta.add_block.popover.label == "Receipt"
                 element = received.delta.new_element
-                if element.WhichOneof("type") == "chat_input":
-                    self.input_id = element.chat_input.id
+                if element.button.label == "Refresh":
+                    self.refresh = element.button.id, received.delta.fragment_id
                 if element.WhichOneof("type") == "exception":
                     self.errors.append(element.exception.message)
 
@@ -133,24 +166,27 @@ def serve(home: Path) -> tuple[subprocess.Popen[bytes], str]:
     while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
-            return process, f"ws://127.0.0.1:{port}/_stcore/stream"
+            return process, f"http://127.0.0.1:{port}"
         except OSError:
             time.sleep(0.2)
     process.kill()
     raise RuntimeError((home / "server.log").read_text())
 
 
-async def drive(url: str, sessions: int, turns: int) -> tuple[list[float], list[str]]:
+async def drive(address: str, sessions: int, turns: int) -> tuple[list[float], list[str]]:
     """All tabs ask at once, turn after turn: milliseconds of every turn, and errors."""
-    tabs = [Tab(url) for _ in range(sessions)]
-    for tab in tabs:
-        await tab.open()
     spent: list[float] = []
-    for turn in range(turns):
-        asked = [tab.ask(QUESTIONS[(n + turn) % len(QUESTIONS)]) for n, tab in enumerate(tabs)]
-        spent += await asyncio.gather(*asked)
-    for tab in tabs:
-        await tab.close()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as web:
+        tabs = [Tab(address, web) for _ in range(sessions)]
+        for tab in tabs:
+            await tab.open()
+        for turn in range(turns):
+            asked = [tab.ask(QUESTIONS[(n + turn) % len(QUESTIONS)]) for n, tab in enumerate(tabs)]
+            spent += await asyncio.gather(*asked)
+            for tab in tabs:
+                await tab.drawn()
+        for tab in tabs:
+            await tab.close()
     return spent, [error for tab in tabs for error in tab.errors]
 
 
@@ -163,11 +199,11 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="dossier-sessions-"))
     try:
         asyncio.run(stock(home))
-        process, url = serve(home)
+        process, address = serve(home)
         try:
             idle = psutil.Process(process.pid).memory_info().rss
-            alone, failed = asyncio.run(drive(url, 1, 10))
-            together, errors = asyncio.run(drive(url, options.sessions, options.turns))
+            alone, failed = asyncio.run(drive(address, 1, 10))
+            together, errors = asyncio.run(drive(address, options.sessions, options.turns))
             after = psutil.Process(process.pid).memory_info().rss
         finally:
             process.terminate()

@@ -7,6 +7,7 @@ import streamlit as st
 from app.bridge import CLOSE_SECONDS, get_bridge
 from app.chat.asking import ask_and_show, instead_of_stopped
 from app.chat.composer import draw_composer
+from app.chat.place import draw_place
 from app.chat.sessions import begin_session, conversation, draw_sessions, open_session
 from app.chat.sharing import PARAMETER, draw_shared
 from app.chat.turns import draw_turn
@@ -40,6 +41,7 @@ if broken:
     show_error(broken)
 if session is None:
     draw_welcome(bridge, state)
+    draw_place(None, ())
     st.stop()
 
 session_id = session.id
@@ -72,3 +74,4 @@ if not turns and not ask:
     draw_welcome(bridge, state)
 if ask:
     ask_and_show(bridge, state, session.id, ask, known.get(ask.asks_again or 0))
+draw_place(session.id, turns)

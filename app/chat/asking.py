@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 import streamlit as st
@@ -15,24 +14,23 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.bridge import Bridge
 from app.chat.markup import answer_html
-from app.chat.turns import draw_question, draw_turn
+from app.chat.turns import draw_question, draw_turn, kept_turn
 from app.messages import show_error
 from app.scrolling import scroll_to
 from app.state import Ask, TabState, tab_state
-from engine.answering.model import Answered, AnswerKind, AnswerText, Mode, Stage
+from engine.answering.model import Answered, AnswerKind, AnswerText, Stage
 from engine.chat.model import Turn
-from engine.documents.model import DocumentFilter
 from engine.errors import DossierError
 from engine.text.normalisation import normalise_question
 
-_STAGES = {
+STAGES = {
     "understanding": "Reading the question",
     "searching": "Searching",
     "reranking": "Ordering what was found",
     "reading": "Reading the passages",
     "writing": "Writing",
 }
-_REDRAW_SECONDS = 0.1
+REDRAW_SECONDS = 0.1
 
 
 def instead_of_stopped(ask: Ask, turns: Sequence[Turn]) -> Ask:
@@ -93,7 +91,7 @@ def _follow(bridge: Bridge, state: TabState, session_id: UUID, ask: Ask) -> Turn
         try:
             for event in events:
                 if isinstance(event, Answered):
-                    return _turn(event, session_id, scope, mode)
+                    return kept_turn(event, session_id, scope, mode)
                 progress.note(event)
         except DossierError as error:
             show_error(error)
@@ -116,11 +114,11 @@ class _Progress:
     def note(self, event: Stage | AnswerText | None) -> None:
         """Take an event in; every moment is also a place where Stop takes hold."""
         if isinstance(event, Stage):
-            self._doing = _STAGES.get(event.name, event.name)
+            self._doing = STAGES.get(event.name, event.name)
         elif isinstance(event, AnswerText):
             self._text += event.text
         now = time.monotonic()
-        if now - self._drawn >= _REDRAW_SECONDS:
+        if now - self._drawn >= REDRAW_SECONDS:
             self._drawn = now
             tab_state()  # Streamlit looks for a Stop whenever the session's state is read
             self._draw(_stage_html(self._doing, now - self._began))
@@ -159,8 +157,3 @@ class _Progress:
 def _stage_html(doing: str, seconds: float) -> str:
     waited = f" {seconds:.0f} s" if seconds >= 1 else ""
     return f'<div class="stage" role="status">{doing}…{waited}</div>'
-
-
-def _turn(event: Answered, session_id: UUID, scope: DocumentFilter, mode: Mode) -> Turn:
-    """The turn as it was just kept."""
-    return Turn(event.turn_id or 0, session_id, 0, event.answer, mode, scope, datetime.now(UTC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.bridge import Bridge
+from app.chat.place import choices_html
 from app.chat.scope import draw_scope
 from app.state import Ask, TabState
 from engine.answering.model import MODES
@@ -39,3 +40,4 @@ def _draw_choices(bridge: Bridge, state: TabState) -> None:
                 label_visibility="collapsed",
                 help=_EXPLAINED,
             )
+        st.html(choices_html(state.scope, state.mode), width="content")

@@ -27,13 +27,13 @@ def draw_evidence(bridge: Bridge | None, answer: Answer, turn_id: int, number: i
     With a bridge its document is looked up, for what has become of it and what stands around.
     """
     passage = answer.sources[number - 1].passage
-    spans = [(c.start, c.end) for c in answer.citations if c.number == number]
+    spans = _cited(answer, number)
     seen = bridge.call(lambda engine: _look_up(engine, passage)) if bridge else _Seen.as_answered(passage)
     with st.container(key=f"evidence-{turn_id}", gap="small"):
         st.html(_head(number, passage, seen) + _body(passage, seen.around, spans))
         if seen.gone:
             return
-        if passage.document_type == "pdf" and passage.page and not seen.note:
+        if has_page(passage) and not seen.note:
             asked = chosen or st.button(
                 f"Show page {passage.page}", key=f"page-{turn_id}-{number}", icon=":material/plagiarism:"
             )
@@ -46,6 +46,21 @@ def draw_evidence(bridge: Bridge | None, answer: Answer, turn_id: int, number: i
             icon=":material/description:",
             query_params={"doc": str(passage.document_id), "at": str(passage.position)},
         )
+
+
+def evidence_html(answer: Answer, number: int) -> str:
+    """Source `number` as the answer was given it, its document not looked at again."""
+    passage = answer.sources[number - 1].passage
+    return _head(number, passage, _Seen.as_answered(passage)) + _body(passage, (), _cited(answer, number))
+
+
+def has_page(passage: Passage) -> bool:
+    """Whether there is a picture of the page that it is on."""
+    return passage.document_type == "pdf" and bool(passage.page)
+
+
+def _cited(answer: Answer, number: int) -> list[tuple[int, int]]:
+    return [(citation.start, citation.end) for citation in answer.citations if citation.number == number]
 
 
 @dataclass(frozen=True, slots=True)

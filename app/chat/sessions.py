@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import streamlit as st
@@ -55,7 +56,13 @@ async def conversation(
 
 @st.fragment
 def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> None:
-    """The list in the side bar. A new session is in it before its first answer is."""
+    """The list in the side bar. A new session is in it before its first answer is.
+
+    current: None as well for one that has begun since the page ran.
+    """
+    if current is None:
+        with suppress(NotFound):
+            current = open_session(bridge)
     with st.container(key="session-actions", horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(CHAT, label="New chat", icon=":material/edit_square:", width="stretch")
         if current:
@@ -81,6 +88,7 @@ def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> N
                         _draw_link(session)
                 else:
                     _draw_link(session)
+        st.button("Refresh", key="refresh-chats")  # for the page's script, out of sight
         if more:
             st.button("Older chats", key="older", type="tertiary", on_click=state.list_more)
         if search and not sessions:

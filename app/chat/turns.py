@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
 
 import streamlit as st
 
@@ -14,9 +16,10 @@ from app.chat.receipt import receipt_html
 from app.messages import shown_errors
 from app.state import Ask, tab_state
 from app.text import counted, escape, plain, short
-from engine.answering.model import Answer
+from engine.answering.model import Answer, Answered, Mode
 from engine.chat.model import Turn, Vote
 from engine.chat.sources import ChangedSource
+from engine.documents.model import DocumentFilter
 
 _VOTES: tuple[Vote, Vote] = ("down", "up")
 
@@ -48,12 +51,12 @@ def draw_turn(
         else:
             draw_question(answer.question)
         body = answer_html(answer.text, answer.kind, turn=turn.id, unsupported=answer.unsupported)
-        st.html(body + _hints(answer))
+        st.html(body + hints_html(answer))
         if changed:
             _draw_changed(turn, changed, asked_again=asked_again or read_only)
         if before is not None:
             st.html(difference_html(before.answer, answer, opened=last))
-        numbers = _sources(answer)
+        numbers = source_numbers(answer)
         chosen = _choose_source(turn, numbers) if numbers else None
         _draw_actions(bridge, turn, last=last, read_only=read_only)
     number = chosen or (numbers[0] if numbers and last else None)
@@ -65,10 +68,20 @@ def draw_turn(
 
 def draw_question(question: str) -> None:
     """A question as it was asked."""
-    st.html(f'<div class="question" role="heading" aria-level="2">{escape(question)}</div>')
+    st.html(question_html(question))
 
 
-def _sources(answer: Answer) -> list[int]:
+def question_html(question: str) -> str:
+    """A question as it was asked."""
+    return f'<div class="question" role="heading" aria-level="2">{escape(question)}</div>'
+
+
+def kept_turn(event: Answered, session_id: UUID, scope: DocumentFilter, mode: Mode) -> Turn:
+    """The turn as it was just kept."""
+    return Turn(event.turn_id or 0, session_id, 0, event.answer, mode, scope, datetime.now(UTC))
+
+
+def source_numbers(answer: Answer) -> list[int]:
     """Numbers of the sources that the reader may open."""
     if answer.kind == "no_answer":
         return [*range(1, len(answer.sources) + 1)]
@@ -76,25 +89,28 @@ def _sources(answer: Answer) -> list[int]:
     return sorted(number for number in cited if number <= len(answer.sources))
 
 
-def _choose_source(turn: Turn, numbers: list[int]) -> int | None:
-    def label(number: int) -> str:
-        passage = turn.answer.sources[number - 1].passage
-        status = f" ({passage.document_status})" if passage.document_status != "active" else ""
-        page = f", p. {passage.page}" if passage.page else ""
-        return f"**{number}** {plain(short(passage.document_title) + page + status)}"
+def source_name(answer: Answer, number: int) -> str:
+    """Title, page and status of a source's document."""
+    passage = answer.sources[number - 1].passage
+    status = f" ({passage.document_status})" if passage.document_status != "active" else ""
+    page = f", p. {passage.page}" if passage.page else ""
+    return short(passage.document_title) + page + status
 
+
+def _choose_source(turn: Turn, numbers: list[int]) -> int | None:
     none = turn.answer.kind == "no_answer"
     return st.pills(
         "Nearest passages" if none else "Sources",
         numbers,
-        format_func=label,
+        format_func=lambda number: f"**{number}** {plain(source_name(turn.answer, number))}",
         key=f"source-{turn.id}",
         label_visibility="visible" if none else "collapsed",
         wrap=True,
     )
 
 
-def _hints(answer: Answer) -> str:
+def hints_html(answer: Answer) -> str:
+    """What a reader should know of an answer beside its text."""
     hints = []
     if answer.unsupported:
         hints.append(f"{counted(len(answer.unsupported), 'sentence')} without support, underlined.")

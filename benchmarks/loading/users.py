@@ -6,7 +6,7 @@ written to stdout as JSON.
 
 REST: two ask in Vietnamese (one without diacritics), one in English; one converses in a session;
 one follows the answer as it streams. In the browser all hold a page open over Streamlit's
-websocket, and ask in the same languages.
+websocket, and ask as its script does, in the same languages.
 
 aiohttp and not Locust: against an empty server both cost 0.4 ms of processor time a request at
 1,000 users, which is little of a core; but the browser's protocol runs on the same loop here, and
@@ -192,7 +192,8 @@ def _reader(language: str, *, marked: bool = True) -> Callable[..., Awaitable[No
     """Opens the chat page, and asks there."""
 
     async def visit(crowd: Crowd, kind: str, connector: aiohttp.BaseConnector) -> None:
-        tab = Tab(crowd.load.address.replace("http", "ws", 1) + "/_stcore/stream")
+        web = aiohttp.ClientSession(connector=connector, connector_owner=False)
+        tab = Tab(crowd.load.address, web)
         try:
             try:
                 async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -213,8 +214,10 @@ def _reader(language: str, *, marked: bool = True) -> Callable[..., Awaitable[No
 
                 await crowd.ask(kind, send)
                 await crowd.think()
+                await tab.drawn()
         finally:
             await tab.close()
+            await web.close()
 
     return visit
 

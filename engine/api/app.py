@@ -9,12 +9,14 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from engine.access.principal import Principal
 from engine.access.rates import RateLimit
 from engine.api.asking import asking_routes
 from engine.api.chat import SessionBody, chat_routes
@@ -22,7 +24,7 @@ from engine.api.chat_completions import completion_routes
 from engine.api.direct import Direct, Way
 from engine.api.docs import docs_routes
 from engine.api.documents import document_routes
-from engine.api.guard import Guard, Limits
+from engine.api.guard import Guard, Limits, key_of
 from engine.api.idempotency import Idempotency
 from engine.api.problems import MEDIA_TYPE, problem_of
 from engine.api.shapes import AskBody, MessageBody
@@ -88,12 +90,15 @@ class Api:
                 upload_bytes=settings.max_upload_bytes,
                 seconds=settings.request_timeout_seconds,
                 in_flight=settings.max_requests_in_flight,
-                who=engine.entrance.sign_ins.of_key if engine.access.on else None,
+                who=self._who if engine.access.on else None,
                 rate=RateLimit(settings.rate_limit_requests_per_minute)
                 if settings.rate_limit_enabled
                 else None,
             )
         return self._limits
+
+    async def _who(self, headers: Headers) -> Principal:
+        return await self._engine().entrance.sign_ins.of_key(key_of(headers))
 
 
 def make_api(engine: Callable[[], Engine]) -> Api:

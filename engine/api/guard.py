@@ -48,13 +48,13 @@ MEDIA_TYPE = Problem(
 @dataclass(frozen=True, slots=True)
 class Limits:
     """upload_bytes: of a multipart body. seconds: for a request, its body's arrival not counted.
-    in_flight: requests at once. who: of a key; None asks for none.
+    in_flight: requests at once. who: by what a request brings; None asks for nothing.
     rate: None where requests are not counted."""
 
     upload_bytes: int
     seconds: float
     in_flight: int
-    who: Callable[[str], Awaitable[Principal]] | None = None
+    who: Callable[[Headers], Awaitable[Principal]] | None = None
     rate: RateLimit | None = None
 
 
@@ -103,7 +103,7 @@ class Guard:
             raise Refused(replace(TOO_MANY, detail=detail, retry_after=wait, hint=hint))
         if scope["method"] not in _SAFE and foreign(headers):
             raise Refused(FOREIGN)
-        principal = None if limits.who is None else await limits.who(key_of(headers))
+        principal = None if limits.who is None else await limits.who(headers)
         length = headers.get("content-length", "")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         has_body = length != "0" and (length or "transfer-encoding" in headers)

@@ -1,0 +1,137 @@
+"""Asking without a run of the page: the chat box's script asks here, and shows what comes.
+
+Running a page again costs ten times what a cached answer does. So the answer is sent to the page as
+it stands, as HTML; the page itself is run again once somebody wants to do something with it.
+
+Server-sent events, in this order: `session` (a new one's id), `stage` as each begins, `text` (the
+HTML of what is written so far), `turn` (its id, and the HTML of the whole). What fails on the way
+is an `error` with problem details.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from app.chat.asking import REDRAW_SECONDS, STAGES
+from app.chat.fresh import fresh_turn_html
+from app.chat.markup import answer_html
+from app.chat.turns import kept_turn
+from app.visitor import COOKIE
+from engine import Engine
+from engine.access.principal import Principal
+from engine.access.rates import RateLimit
+from engine.answering.model import Answered, AnswerEvent, AnswerText, Stage
+from engine.api.guard import JSON_BYTES, Guard, Limits
+from engine.api.responses import EventStream, event
+from engine.api.shapes import AskBody
+from engine.observability.trace import origin
+
+PATH = "/chat/ask"
+
+Item = TypeVar("Item")
+
+
+class LiveBody(AskBody):
+    """again: a stopped turn of this question is at the session's end, and makes way."""
+
+    again: bool = False
+
+
+class LiveChat:
+    """An ASGI application of one path. engine: asked for once the first question comes."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
+        self._limits: Limits | None = None
+        self._guarded = Guard(self._ask, self._limited)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One question."""
+        with origin("page"):
+            await self._guarded(scope, receive, send)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            asked = LiveBody.model_validate_json(await Request(scope, receive).body())
+        except ValidationError as error:
+            raise RequestValidationError(error.errors()) from error
+        await EventStream(self._told(asked))(scope, receive, send)
+
+    async def _told(self, asked: LiveBody) -> AsyncGenerator[bytes]:
+        engine, scope = self._engine(), asked.filter.value()
+        session_id, replaces = asked.session_id, None
+        if session_id is None:
+            session_id = (await engine.sessions.create(asked.question)).id
+            yield event("session", {"id": session_id})
+        elif asked.again:
+            replaces = await engine.sessions.stopped_turn(session_id, asked.question)
+        kind = "generated" if engine.language_model else "quotes"
+        text, shown, shown_at = "", "", time.monotonic()
+        coming: AsyncIterator[AnswerEvent] = engine.stream(
+            asked.question, session_id=session_id, filter=scope, mode=asked.mode, replaces=replaces
+        )
+        async with aclosing(_or_none(coming, REDRAW_SECONDS)) as events:
+            async for told in events:
+                match told:
+                    case Stage(name):
+                        yield event("stage", {"doing": STAGES.get(name, name)})
+                    case Answered():
+                        turn = kept_turn(told, session_id, scope, asked.mode)
+                        yield event("turn", {"id": turn.id, "html": fresh_turn_html(turn)})
+                        return
+                    case AnswerText(piece):
+                        text += piece
+                if text != shown and time.monotonic() - shown_at >= REDRAW_SECONDS:
+                    shown, shown_at = text, time.monotonic()
+                    yield event("text", {"html": answer_html(text, kind)})
+
+    def _limited(self) -> Limits:
+        if self._limits is None:
+            engine = self._engine()
+            settings = engine.settings
+            self._limits = Limits(
+                upload_bytes=JSON_BYTES,
+                seconds=settings.request_timeout_seconds,
+                in_flight=settings.max_requests_in_flight,
+                who=self._who if engine.access.on else None,
+                rate=RateLimit(settings.rate_limit_requests_per_minute)
+                if settings.rate_limit_enabled
+                else None,
+            )
+        return self._limits
+
+    async def _who(self, headers: Headers) -> Principal:
+        token = Request({"type": "http", "headers": headers.raw}).cookies.get(COOKIE, "")
+        return await self._engine().entrance.sign_ins.of_browser(token)
+
+
+async def _or_none(items: AsyncIterator[Item], seconds: float) -> AsyncGenerator[Item | None]:
+    """Items as they come, and None whenever none has come for so long. Closing it closes them."""
+    async with aclosing(items) as open_items:  # type: ignore[type-var]
+        coming: asyncio.Task[Item] | None = None
+        try:
+            while True:
+                coming = coming or asyncio.ensure_future(anext(open_items))
+                await asyncio.wait({coming}, timeout=seconds)
+                if not coming.done():
+                    yield None
+                    continue
+                taken, coming = coming, None
+                try:
+                    yield taken.result()
+                except StopAsyncIteration:
+                    return
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.wait({coming})
