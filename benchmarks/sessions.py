@@ -51,7 +51,8 @@ TURN_SECONDS = 60.0
 class Tab:
     """One browser tab, which does what the chat page's script does.
 
-    address: of the server. web: what it is asked with. errors: exceptions shown on the page, and turns without an answer.
+    address: of the server. web: what it is asked with.
+    errors: exceptions shown on the page, and turns without an answer.
     """
 
     address: str
@@ -59,8 +60,6 @@ class Tab:
     errors: list[str] = field(default_factory=list)
     socket: websockets.ClientConnection | None = None
     session: str | None = None
-    refresh: tuple[str, str] = "", ""
-    drawing: bool = False
 
     async def open(self) -> None:
         self.socket = await websockets.connect(
@@ -93,53 +92,27 @@ class Tab:
                     event = line[7:].decode().strip()
                 elif event == "session" and self.session is None:
                     self.session = json.loads(line[6:])["id"]
-                    await self._refresh()
         if event != "turn":
             self.errors.append(f"no answer shown to {question!r}")
         return (time.perf_counter() - started) * 1000
-
-    async def drawn(self) -> None:
-        """Wait until what the page draws meanwhile is drawn."""
-        if self.drawing:
-            await self._finished()
-            self.drawing = False
 
     async def close(self) -> None:
         """As a tab is closed."""
         if self.socket is not None:
             await self.socket.close()
 
-    async def _refresh(self) -> None:
-        """Have the list of chats drawn with the session that has begun."""
-        button, fragment = self.refresh
-        message = BackMsg()
-        message.rerun_script.query_string = f"session={self.session}"
-        message.rerun_script.fragment_id = fragment
-        message.rerun_script.widget_states.widgets.add(id=button).trigger_value = True
-        self.drawing = True
-        await self._run(message, wait=False)
-
-    async def _run(self, message: BackMsg, *, wait: bool = True) -> None:
+    async def _run(self, message: BackMsg) -> None:
+        """Send, and read until the script has finished."""
         assert self.socket is not None
         await self.socket.send(message.SerializeToString())
-        if wait:
-            await self._finished()
-
-    async def _finished(self) -> None:
-        """Read until the script has finished."""
-        assert self.socket is not None
         async with asyncio.timeout(TURN_SECONDS):
             while True:
                 received = ForwardMsg.FromString(await self.socket.recv())
                 kind = received.WhichOneof("type")
                 if kind == "script_finished":
                     return
-                if kind != "delta":
-                    continue
                 element = received.delta.new_element
-                if element.button.label == "Refresh":
-                    self.refresh = element.button.id, received.delta.fragment_id
-                if element.WhichOneof("type") == "exception":
+                if kind == "delta" and element.WhichOneof("type") == "exception":
                     self.errors.append(element.exception.message)
 
 
@@ -183,8 +156,6 @@ async def drive(address: str, sessions: int, turns: int) -> tuple[list[float], l
         for turn in range(turns):
             asked = [tab.ask(QUESTIONS[(n + turn) % len(QUESTIONS)]) for n, tab in enumerate(tabs)]
             spent += await asyncio.gather(*asked)
-            for tab in tabs:
-                await tab.drawn()
         for tab in tabs:
             await tab.close()
     return spent, [error for tab in tabs for error in tab.errors]

@@ -3,9 +3,9 @@
 Running a page again costs ten times what a cached answer does. So the answer is sent to the page as
 it stands, as HTML; the page itself is run again once somebody wants to do something with it.
 
-Server-sent events, in this order: `session` (a new one's id), `stage` as each begins, `text` (the
-HTML of what is written so far), `turn` (its id, and the HTML of the whole). What fails on the way
-is an `error` with problem details.
+Server-sent events, in this order: `session` (a new one's id), `written` while it takes long (what
+is being done, and the HTML of what is written so far), `turn` (its id, and the HTML of the whole).
+What fails on the way is an `error` with problem details.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class LiveChat:
         elif asked.again:
             replaces = await engine.sessions.stopped_turn(session_id, asked.question)
         kind = "generated" if engine.language_model else "quotes"
-        text, shown, shown_at = "", "", time.monotonic()
+        doing, text = "", ""
+        shown, shown_at = ("", ""), time.monotonic()
         coming: AsyncIterator[AnswerEvent] = engine.stream(
             asked.question, session_id=session_id, filter=scope, mode=asked.mode, replaces=replaces
         )
@@ -84,16 +85,17 @@ class LiveChat:
             async for told in events:
                 match told:
                     case Stage(name):
-                        yield event("stage", {"doing": STAGES.get(name, name)})
+                        doing = STAGES.get(name, name)
                     case Answered():
                         turn = kept_turn(told, session_id, scope, asked.mode)
                         yield event("turn", {"id": turn.id, "html": fresh_turn_html(turn)})
                         return
                     case AnswerText(piece):
                         text += piece
-                if text != shown and time.monotonic() - shown_at >= REDRAW_SECONDS:
-                    shown, shown_at = text, time.monotonic()
-                    yield event("text", {"html": answer_html(text, kind)})
+                # A quick answer is not worth telling how it is made.
+                if (doing, text) != shown and time.monotonic() - shown_at >= REDRAW_SECONDS:
+                    shown, shown_at = (doing, text), time.monotonic()
+                    yield event("written", {"doing": doing, "html": answer_html(text, kind)})
 
     def _limited(self) -> Limits:
         if self._limits is None:

@@ -67,6 +67,8 @@ def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> N
         st.page_link(CHAT, label="New chat", icon=":material/edit_square:", width="stretch")
         if current:
             _draw_menu(bridge, state, current)
+        else:
+            st.html('<div class="begun-menu"></div>', width="content")  # the script's, as below
     search = st.text_input(
         "Search chats",
         key="session-search",
@@ -82,13 +84,14 @@ def draw_sessions(bridge: Bridge, state: TabState, current: Session | None) -> N
         if current and not search and current.id not in {session.id for session in sessions}:
             sessions.insert(0, current)
         with st.container(key="session-list"):
+            if current is None:
+                st.html('<div class="begun"></div>')
             for session in sessions:
                 if current and session.id == current.id:
                     with st.container(key="session-current"):
                         _draw_link(session)
                 else:
                     _draw_link(session)
-        st.button("Refresh", key="refresh-chats")  # for the page's script, out of sight
         if more:
             st.button("Older chats", key="older", type="tertiary", on_click=state.list_more)
         if search and not sessions:

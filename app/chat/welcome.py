@@ -15,8 +15,8 @@ from app.text import counted, plain
 def draw_welcome(bridge: Bridge, state: TabState) -> None:
     """First questions, or the way to the first documents."""
     with st.container(key="welcome", gap="small"):
-        counts = bridge.call(lambda engine: engine.documents.statistics())
-        if counts.documents == 0:
+        documents, passages = bridge.call(lambda engine: engine.documents.extent())
+        if documents == 0:
             if not bridge.may("edit"):
                 st.html("<h1>Ask your documents</h1><p>There are none yet that you may read.</p>")
                 return
@@ -27,12 +27,12 @@ def draw_welcome(bridge: Bridge, state: TabState) -> None:
             return
         st.html(
             "<h1>Ask your documents</h1>"
-            f"<p>{counted(counts.documents, 'document')}, {counted(counts.passages, 'passage')}. "
+            f"<p>{counted(documents, 'document')}, {counted(passages, 'passage')}. "
             "Every answer shows the sentences that it stands on.</p>"
         )
         visitor_id = bridge.visitor_id()
         with PAGES.waiting():  # for another page that works them out, perhaps
-            suggested = _suggestions(bridge, visitor_id, counts.documents, counts.passages)
+            suggested = _suggestions(bridge, visitor_id, documents, passages)
         for n, question in enumerate(suggested):
             st.button(
                 plain(question),

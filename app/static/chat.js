@@ -9,9 +9,23 @@ if (!window.dossierChat) {
 
   let place = null; // where the page wants fresh turns; another element after each run of it
   let session = "";
+  let title = ""; // of a session that began here
   let stopped = false; // whether the session ends in a turn that was stopped
   let turns = []; // those that the page has not drawn yet: { node, id }, the id once it is answered
   let asking = null; // AbortController of the answer under way
+
+  const make = (className, text = "", tag = "div") => {
+    const made = document.createElement(tag);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  };
+  const button = (text, press) => {
+    const made = make("use", text, "button");
+    made.type = "button";
+    made.addEventListener("click", press);
+    return made;
+  };
 
   const settle = () => find(".st-key-settle button")?.click();
 
@@ -26,6 +40,7 @@ if (!window.dossierChat) {
       // Of a session that began here Streamlit does not know that it is in the address.
       if (now?.dataset.session === "" && session) history.replaceState({}, "", location.pathname);
       session = now?.dataset.session ?? "";
+      title = "";
     }
     stopped = now?.dataset.stopped === "yes";
     turns = turns.filter((turn) => !turn.id || turn.id > Number(now.dataset.after));
@@ -34,6 +49,7 @@ if (!window.dossierChat) {
   };
   const look = () => {
     move();
+    list();
     for (const wait of [...waits]) {
       const [ready, then, until] = wait;
       const is = ready();
@@ -42,9 +58,6 @@ if (!window.dossierChat) {
       if (is) then(is);
     }
   };
-  const watched = { childList: true, subtree: true, attributeFilter: ["data-test-script-state"] };
-  new MutationObserver(look).observe(document.body, watched);
-  move();
 
   // A button of a fresh turn: the page is run, and its own button pressed in its stead.
   const use = (key, within, nth) => {
@@ -53,17 +66,12 @@ if (!window.dossierChat) {
     waits.push([there, (button) => button.click(), performance.now() + 20000]);
   };
 
-  const make = (className, text = "", tag = "div") => {
-    const made = document.createElement(tag);
-    made.className = className;
-    made.textContent = text;
-    return made;
-  };
-  const button = (text, press) => {
-    const made = make("use", text, "button");
-    made.type = "button";
-    made.addEventListener("click", press);
-    return made;
+  // A chat that began here is in the list, and has its options, though the page has not run since.
+  const list = () => {
+    const [link, menu] = [find(".begun"), find(".begun-menu")];
+    if (!session || !title || !link || link.firstChild) return;
+    link.append(button(title, settle));
+    menu?.append(button("Options", () => use("session-menu", "button", 0)));
   };
 
   async function* events(answer) {
@@ -86,9 +94,8 @@ if (!window.dossierChat) {
       if (name === "session") {
         session = told.id;
         history.pushState({}, "", `${location.pathname}?session=${told.id}`);
-        find(".st-key-refresh-chats button")?.click(); // the list of chats is drawn with it
-      } else if (name === "stage") tell.doing(told.doing);
-      else if (name === "text") tell.written.innerHTML = told.html;
+        list();
+      } else if (name === "written") tell(told);
       else if (name === "turn") {
         turn.id = told.id;
         turn.node.innerHTML = told.html;
@@ -100,6 +107,7 @@ if (!window.dossierChat) {
 
   async function ask(question, again = stopped) {
     const began = performance.now();
+    title ||= question;
     const turn = { node: make("fresh"), id: 0 };
     const talk = make("talk");
     const heading = make("question", question);
@@ -109,13 +117,17 @@ if (!window.dossierChat) {
     stage.role = "status";
     const working = make("working");
     const written = make("written");
-    let doing = "Asking";
+    let [doing, shown] = ["Asking", ""];
     const tick = () => {
       const seconds = Math.floor((performance.now() - began) / 1000);
       const told = `${doing}…${seconds ? ` ${seconds} s` : ""}`;
       if (stage.textContent !== told) stage.textContent = told;
     };
-    const tell = { written, doing: (what) => ((doing = what), tick()) };
+    const tell = (told) => {
+      doing = told.doing;
+      if (told.html !== shown) written.innerHTML = shown = told.html;
+      tick();
+    };
     const mine = (asking = new AbortController());
     working.append(stage, button("Stop", () => mine.abort()));
     talk.append(heading, working, written);
@@ -206,4 +218,7 @@ if (!window.dossierChat) {
     },
     true,
   );
+  const watched = { childList: true, subtree: true, attributeFilter: ["data-test-script-state"] };
+  new MutationObserver(look).observe(document.body, watched);
+  move();
 }

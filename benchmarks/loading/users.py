@@ -214,7 +214,6 @@ def _reader(language: str, *, marked: bool = True) -> Callable[..., Awaitable[No
 
                 await crowd.ask(kind, send)
                 await crowd.think()
-                await tab.drawn()
         finally:
             await tab.close()
             await web.close()

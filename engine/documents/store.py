@@ -296,6 +296,13 @@ class DocumentStore:
             moving = and_(documents.c.id.in_(ids[:_MANY]), self._living())
             return len(await put_into(db, self._access, moving, collection_id))
 
+    async def extent(self) -> tuple[int, int]:
+        """How many documents there are, and passages in them."""
+        counted = select(func.count(), func.coalesce(func.sum(documents.c.passage_count), 0))
+        async with self._database.read() as db:
+            count, passage_count = (await db.execute(counted.where(self._living()))).one()
+        return count, int(passage_count)
+
     async def statistics(self) -> Statistics:
         """Counts for the top of the Documents page."""
         living = self._living()
