@@ -44,11 +44,21 @@ def ask(page: Page, question: str) -> None:
     expect(page.locator(".question").last).to_have_text(question)
 
 
+ANSWERED = "[class*='st-key-actions-'], .fresh .actions"
+SOURCES = "[class*='st-key-source-'], .fresh .sources"
+
+
+def answered(page: Page, turns: int) -> None:
+    """Wait until the page shows so many whole answers."""
+    expect(page.locator(ANSWERED)).to_have_count(turns)
+
+
 def open_source(page: Page, turns: int) -> None:
     """Once there are so many answers, open the best source of the last one."""
-    expect(page.locator("[class*='st-key-actions-']")).to_have_count(turns)
+    answered(page, turns)
     idle(page)
-    page.locator("[class*='st-key-source-']").last.locator("button").first.click()
+    page.locator(SOURCES).last.locator("button").first.click()
+    expect(page.locator(".fresh")).to_have_count(0)
     idle(page)
 
 
@@ -96,18 +106,22 @@ def test_stop_keeps_what_was_written(
         tab = open_tab(f"{address}/documents")
         upload(tab.page, note)
         tab.page.get_by_role("link", name="Chat", exact=True).click()
-        for how in ("stChatInputStopButton", "Stop"):
-            ask(tab.page, f"How much is refunded for meals abroad ({how})?")
-            expect(tab.page.locator(".answer").last).to_contain_text("slow answer goes on")
-            if how == "Stop":
-                tab.page.get_by_role("button", name="Stop", exact=True).last.click()
+        for how in ("Stop", "Escape", "Regenerate"):
+            if how == "Regenerate":  # by a run of the page
+                tab.page.get_by_role("button", name=how).click()
+                expect(tab.page.locator(".stage")).to_be_visible()
             else:
-                tab.page.get_by_test_id(how).click()
+                ask(tab.page, f"How much is refunded for meals abroad ({how})?")
+            expect(tab.page.locator(".answer").last).to_contain_text("slow answer goes on")
+            if how == "Escape":
+                tab.page.get_by_test_id("stChatInputTextArea").press("Escape")
+            else:
+                tab.page.get_by_role("button", name="Stop", exact=True).last.click()
             expect(tab.page.get_by_text(re.compile("^Stopped")).last).to_be_visible()
             expect(tab.page.locator(".answer").last).to_contain_text("slow answer goes on")
             idle(tab.page)
             again = open_tab(tab.page.url)
-            expect(again.page.locator(".question").last).to_contain_text(how)
+            expect(again.page.locator(".question").last).to_contain_text("meals abroad")
             kept = again.page.locator(".answer").last
             expect(kept).to_contain_text("slow answer goes on")
             assert len(kept.inner_text()) < len(SLOW.text)

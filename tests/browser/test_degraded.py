@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import StartServer, Tab
-from tests.browser.test_ask import ask, idle, upload
+from tests.browser.test_ask import ANSWERED, ask, idle, upload
 from tests.openai_server import OpenAIServer, Reply
 from tests.redis_server import RedisServer, binaries, running
 from tests.storage import pgbouncer
@@ -79,7 +79,7 @@ def begin(page: Page, folder: Path) -> Page:
 
 
 def answered(page: Page, turns: int) -> None:
-    expect(page.locator("[class*='st-key-actions-']")).to_have_count(turns, timeout=RECOVERY_MS)
+    expect(page.locator(ANSWERED)).to_have_count(turns, timeout=RECOVERY_MS)
     idle(page)
 
 

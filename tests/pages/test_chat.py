@@ -57,7 +57,7 @@ def ask(tab: AppTest, question: str) -> AppTest:
 def html(tab: AppTest) -> str:
     """All HTML of the page but its own style sheet and scripts."""
     return "\n".join(
-        element.value for element in tab.html if not element.value.startswith(("<style", "<script>"))
+        element.value for element in tab.html if not element.value.startswith(("<style", "<script "))
     )
 
 
