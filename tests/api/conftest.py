@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import httpx2 as httpx
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from engine.api import make_api
 from engine.documents.jobs import Upload
@@ -30,10 +31,12 @@ Serve = Callable[[Engine], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @asynccontextmanager
-async def serving(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a server of its own over that engine."""
+async def serving(
+    engine: Engine, make: Callable[[Callable[[], Engine]], ASGIApp] = make_api
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server of its own over that engine. make: what is served, by default the API."""
     config = uvicorn.Config(
-        make_api(lambda: engine), port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1
+        make(lambda: engine), port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())

@@ -96,6 +96,33 @@ def test_from_documents_to_evidence(address: str, open_tab: OpenTab, shared_data
     expect(narrow.page.get_by_text("Filesystem Hierarchy Standard").first).to_be_visible()
 
 
+def test_asking_runs_no_page_and_leaves_a_chat_like_any_other(address: str, open_tab: OpenTab) -> None:
+    page = open_tab(address).page
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.reload()
+    expect(page.locator(".live")).to_be_attached()
+    idle(page)
+    before = len(sent)
+    for turns, question in enumerate(("What does /opt hold?", "And what does /srv hold?"), start=1):
+        ask(page, question)
+        answered(page, turns)
+    assert len(sent) == before
+    expect(page).to_have_url(re.compile(r"session=[0-9a-f-]{36}"))
+    expect(page.locator(".begun")).to_have_text("What does /opt hold?")
+
+    page.get_by_role("button", name="Bad answer").last.click()
+    page.get_by_placeholder("What was wrong?").fill("too long")
+    page.keyboard.press("Enter")
+    idle(page)
+    page.get_by_role("link", name="New chat").click()
+    expect(page.locator(".question")).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("session"))
+    page.get_by_role("link", name="What does /opt hold?").click()
+    answered(page, 2)
+    expect(page.locator("[class*='st-key-why-'] input")).to_have_value("too long")
+
+
 def test_stop_keeps_what_was_written(
     start_server: StartServer, open_tab: OpenTab, tmp_path: Path, browser: object
 ) -> None:
