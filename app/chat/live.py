@@ -29,7 +29,6 @@ from app.chat.turns import kept_turn
 from app.visitor import COOKIE
 from engine import Engine
 from engine.access.principal import Principal
-from engine.access.rates import RateLimit
 from engine.answering.model import Answered, AnswerEvent, AnswerText, Stage
 from engine.api.guard import JSON_BYTES, Guard, Limits
 from engine.api.responses import EventStream, event
@@ -99,17 +98,8 @@ class LiveChat:
 
     def _limited(self) -> Limits:
         if self._limits is None:
-            engine = self._engine()
-            settings = engine.settings
-            self._limits = Limits(
-                upload_bytes=JSON_BYTES,
-                seconds=settings.request_timeout_seconds,
-                in_flight=settings.max_requests_in_flight,
-                who=self._who if engine.access.on else None,
-                rate=RateLimit(settings.rate_limit_requests_per_minute)
-                if settings.rate_limit_enabled
-                else None,
-            )
+            settings = self._engine().settings
+            self._limits = Limits.of(settings, JSON_BYTES, self._who)
         return self._limits
 
     async def _who(self, headers: Headers) -> Principal:

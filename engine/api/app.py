@@ -17,7 +17,6 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from engine.access.principal import Principal
-from engine.access.rates import RateLimit
 from engine.api.asking import asking_routes
 from engine.api.chat import SessionBody, chat_routes
 from engine.api.chat_completions import completion_routes
@@ -84,17 +83,8 @@ class Api:
 
     def _limited(self) -> Limits:
         if self._limits is None:
-            engine = self._engine()
-            settings = engine.settings
-            self._limits = Limits(
-                upload_bytes=settings.max_upload_bytes,
-                seconds=settings.request_timeout_seconds,
-                in_flight=settings.max_requests_in_flight,
-                who=self._who if engine.access.on else None,
-                rate=RateLimit(settings.rate_limit_requests_per_minute)
-                if settings.rate_limit_enabled
-                else None,
-            )
+            settings = self._engine().settings
+            self._limits = Limits.of(settings, settings.max_upload_bytes, self._who)
         return self._limits
 
     async def _who(self, headers: Headers) -> Principal:

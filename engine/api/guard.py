@@ -19,6 +19,7 @@ from engine.access.principal import Principal, acting
 from engine.access.rates import RateLimit, sender
 from engine.api.problems import BUSY, TIMED_OUT, TOO_LARGE, TOO_MANY, Problem, Refused, problem_of
 from engine.errors import NotSignedIn
+from engine.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,20 @@ class Limits:
     in_flight: int
     who: Callable[[Headers], Awaitable[Principal]] | None = None
     rate: RateLimit | None = None
+
+    @classmethod
+    def of(
+        cls, settings: Settings, upload_bytes: int, who: Callable[[Headers], Awaitable[Principal]]
+    ) -> Limits:
+        """As the settings say. who: asked where there is access control."""
+        per_minute = settings.rate_limit_requests_per_minute
+        return cls(
+            upload_bytes=upload_bytes,
+            seconds=settings.request_timeout_seconds,
+            in_flight=settings.max_requests_in_flight,
+            who=who if settings.access_control else None,
+            rate=RateLimit(per_minute) if settings.rate_limit_enabled else None,
+        )
 
 
 class Guard:
