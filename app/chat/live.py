@@ -40,12 +40,6 @@ PATH = "/chat/ask"
 Item = TypeVar("Item")
 
 
-class LiveBody(AskBody):
-    """again: a stopped turn of this question is at the session's end, and makes way."""
-
-    again: bool = False
-
-
 class LiveChat:
     """An ASGI application of one path. engine: asked for once the first question comes."""
 
@@ -61,24 +55,30 @@ class LiveChat:
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            asked = LiveBody.model_validate_json(await Request(scope, receive).body())
+            asked = AskBody.model_validate_json(await Request(scope, receive).body())
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from error
         await EventStream(self._told(asked))(scope, receive, send)
 
-    async def _told(self, asked: LiveBody) -> AsyncGenerator[bytes]:
+    async def _told(self, asked: AskBody) -> AsyncGenerator[bytes]:
         engine, scope = self._engine(), asked.filter.value()
-        session_id, replaces = asked.session_id, None
-        if session_id is None:
-            session_id = (await engine.sessions.create(asked.question)).id
+        if asked.session_id is None:
+            session_id, replaces, said = (await engine.sessions.create(asked.question)).id, None, ()
             yield event("session", {"id": session_id})
-        elif asked.again:
-            replaces = await engine.sessions.stopped_turn(session_id, asked.question)
+        else:
+            session_id, earlier = asked.session_id, engine.settings.answer_history_turns
+            replaces, said = await engine.sessions.opening(session_id, asked.question, earlier)
         kind = "generated" if engine.language_model else "quotes"
         doing, text = "", ""
         shown, shown_at = ("", ""), time.monotonic()
         coming: AsyncIterator[AnswerEvent] = engine.stream(
-            asked.question, session_id=session_id, filter=scope, mode=asked.mode, replaces=replaces
+            asked.question,
+            session_id=session_id,
+            filter=scope,
+            mode=asked.mode,
+            reranker=asked.reranker,
+            replaces=replaces,
+            history=said,
         )
         async with aclosing(_or_none(coming, REDRAW_SECONDS)) as events:
             async for told in events:

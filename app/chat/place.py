@@ -22,9 +22,8 @@ def draw_place(session_id: UUID | None, turns: Sequence[Turn]) -> None:
     It is another element after each run, by which the script knows of the run.
     """
     after = max((turn.id for turn in turns), default=0)
-    stopped = "yes" if turns and not turns[-1].answer.complete else ""
     st.html(
-        f'<div class="live" data-session="{session_id or ""}" data-after="{after}" data-stopped="{stopped}"'
+        f'<div class="live" data-session="{session_id or ""}" data-after="{after}"'
         f' data-run="{time.time()}"></div>'
     )
     st.button("Show what can be done", key="settle")  # for the script, out of sight

@@ -10,7 +10,6 @@ if (!window.dossierChat) {
   let place = null; // where the page wants fresh turns; another element after each run of it
   let session = "";
   let title = ""; // of a session that began here
-  let stopped = false; // whether the session ends in a turn that was stopped
   let turns = []; // those that the page has not drawn yet: { node, id }, the id once it is answered
   let asking = null; // AbortController of the answer under way
 
@@ -42,7 +41,6 @@ if (!window.dossierChat) {
       session = now?.dataset.session ?? "";
       title = "";
     }
-    stopped = now?.dataset.stopped === "yes";
     turns = turns.filter((turn) => !turn.id || turn.id > Number(now.dataset.after));
     now?.replaceChildren(...turns.map((turn) => turn.node));
     document.body.classList.toggle("chatting", turns.length > 0);
@@ -105,7 +103,7 @@ if (!window.dossierChat) {
     throw { detail: "The answer broke off.", hint: "Try again." };
   }
 
-  async function ask(question, again = stopped) {
+  async function ask(question) {
     const began = performance.now();
     title ||= question;
     const turn = { node: make("fresh"), id: 0 };
@@ -135,7 +133,6 @@ if (!window.dossierChat) {
     turns.push(turn);
     place.append(turn.node);
     document.body.classList.add("chatting");
-    stopped = false;
     tick();
     const ticking = setInterval(tick, 250);
     setTimeout(() => turn.node.scrollIntoView({ block: "start", behavior: "smooth" }), 50);
@@ -143,10 +140,10 @@ if (!window.dossierChat) {
       turns = turns.filter((one) => one !== turn);
       turn.node.remove();
     };
-    const retry = (label, isStopped) => button(label, () => (drop(), ask(question, isStopped)));
+    const retry = (label) => button(label, () => (drop(), ask(question)));
     try {
       const scope = find(".choices")?.dataset ?? {};
-      const body = { question, filter: JSON.parse(scope.filter ?? "{}"), mode: scope.mode ?? "fast", again };
+      const body = { question, filter: JSON.parse(scope.filter ?? "{}"), mode: scope.mode ?? "fast" };
       const answer = await fetch("/chat/ask", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
@@ -158,14 +155,13 @@ if (!window.dossierChat) {
     } catch (problem) {
       const controls = make("working");
       if (mine.signal.aborted) {
-        stopped = true;
-        const anew = retry("Ask again", true);
-        controls.append(make("place", "Stopped. What was written is kept."), anew, button("Go on", settle));
+        const told = make("place", "Stopped. What was written is kept.");
+        controls.append(told, retry("Ask again"), button("Go on", settle));
       } else {
         const fault = make("fault", problem.detail ?? problem.title ?? "The server does not answer.");
         fault.role = "alert";
         fault.append(make("", problem.hint ?? "Try again in a moment."));
-        controls.append(fault, retry("Try again", false));
+        controls.append(fault, retry("Try again"));
       }
       working.replaceWith(controls);
     } finally {

@@ -107,7 +107,7 @@ async def test_a_stop_keeps_what_was_written_and_asked_again_it_makes_way(
             (kept,) = await _turns(engine, session)
             assert (kept.answer.complete, kept.answer.text.strip()) == (False, "Meals [1].")
             model.default = Reply("Up to 45 euros [1]. <b>bold</b>")
-            *_, (_, turn) = await ask(page, **asked, again=True)
+            *_, (_, turn) = await ask(page, **asked)
             (kept,) = await _turns(engine, session)
             assert kept.id == turn["id"] and kept.answer.complete
             assert "45 euros" in turn["html"] and "<b>bold" not in turn["html"]
