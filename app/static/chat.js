@@ -10,7 +10,7 @@ if (!window.dossierChat) {
   let place = null; // where the page wants fresh turns; another element after each run of it
   let session = "";
   let title = ""; // of a session that began here
-  let turns = []; // those that the page has not drawn yet: { node, id }, the id once it is answered
+  let turns = []; // those that the page has not drawn yet: { node, id, open }, the id once it is answered
   let asking = null; // AbortController of the answer under way
 
   const make = (className, text = "", tag = "div") => {
@@ -41,7 +41,7 @@ if (!window.dossierChat) {
       session = now?.dataset.session ?? "";
       title = "";
     }
-    turns = turns.filter((turn) => !turn.id || turn.id > Number(now.dataset.after));
+    turns = turns.filter((turn) => turn.open || turn.id > Number(now.dataset.after));
     now?.replaceChildren(...turns.map((turn) => turn.node));
     document.body.classList.toggle("chatting", turns.length > 0);
   };
@@ -106,7 +106,7 @@ if (!window.dossierChat) {
   async function ask(question) {
     const began = performance.now();
     title ||= question;
-    const turn = { node: make("fresh"), id: 0 };
+    const turn = { node: make("fresh"), id: 0, open: true };
     const talk = make("talk");
     const heading = make("question", question);
     heading.role = "heading";
@@ -166,6 +166,7 @@ if (!window.dossierChat) {
       working.replaceWith(controls);
     } finally {
       clearInterval(ticking);
+      turn.open = false;
       if (asking === mine) asking = null;
     }
   }
