@@ -29,6 +29,7 @@ from app.chat.turns import kept_turn
 from app.visitor import COOKIE
 from engine import Engine
 from engine.access.principal import Principal
+from engine.answering.base import Exchange
 from engine.answering.model import Answered, AnswerEvent, AnswerText, Stage
 from engine.api.guard import JSON_BYTES, Guard, Limits
 from engine.api.responses import EventStream, event
@@ -62,8 +63,10 @@ class LiveChat:
 
     async def _told(self, asked: AskBody) -> AsyncGenerator[bytes]:
         engine, scope = self._engine(), asked.filter.value()
+        replaces: int | None = None
+        said: tuple[Exchange, ...] = ()
         if asked.session_id is None:
-            session_id, replaces, said = (await engine.sessions.create(asked.question)).id, None, ()
+            session_id = (await engine.sessions.create(asked.question)).id
             yield event("session", {"id": session_id})
         else:
             session_id, earlier = asked.session_id, engine.settings.answer_history_turns

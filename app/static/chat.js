@@ -33,16 +33,17 @@ if (!window.dossierChat) {
     const now = find(".live");
     if (now === place) return;
     place = now;
-    if (!now || now.dataset.session !== session) {
+    if (!now) return; // while the page is being drawn, or on another page: what is asked goes on
+    if (now.dataset.session !== session) {
       asking?.abort();
       turns = [];
       // Of a session that began here Streamlit does not know that it is in the address.
-      if (now?.dataset.session === "" && session) history.replaceState({}, "", location.pathname);
-      session = now?.dataset.session ?? "";
+      if (!now.dataset.session && session) history.replaceState({}, "", location.pathname);
+      session = now.dataset.session;
       title = "";
     }
     turns = turns.filter((turn) => turn.open || turn.id > Number(now.dataset.after));
-    now?.replaceChildren(...turns.map((turn) => turn.node));
+    now.replaceChildren(...turns.map((turn) => turn.node));
     document.body.classList.toggle("chatting", turns.length > 0);
   };
   const look = () => {
