@@ -148,7 +148,8 @@ def test_stop_keeps_what_was_written(
             expect(tab.page.locator(".answer").last).to_contain_text("slow answer goes on")
             idle(tab.page)
             asked = tab.page.locator(".question").count()
-            tab.page.get_by_role("button", name="Go on").click()
+            if how != "Regenerate":  # a run of the page goes on by itself
+                tab.page.get_by_role("button", name="Go on").click()
             expect(tab.page.locator(".hint").last).to_contain_text("Stopped")
             expect(tab.page.locator(".question")).to_have_count(asked)
             again = open_tab(tab.page.url)
