@@ -143,9 +143,9 @@ class Database:
         if self._bounced:  # pgBouncer wants a transaction
             try:
                 async with self.write() as db:
-                    rows: Sequence[Any] = (await db.execute(statement.statement, dict(given))).all()
-                    return rows
-            except sqlalchemy_errors.IntegrityError as error:
+                    await db.execute(text("SELECT"))  # begins it
+                    return await fetch_within(db, statement, given)
+            except asyncpg.UniqueViolationError as error:
                 raise Unsettled from error
         async with _translated():
             try:

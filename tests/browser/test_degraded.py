@@ -159,6 +159,9 @@ def test_while_pgbouncer_is_away_the_page_says_so_and_then_goes_on(
             page.get_by_test_id("stChatInputTextArea").fill(TRAINS)
             page.keyboard.press("Enter")
             expect(page.get_by_role("alert").first).to_contain_text("database", timeout=RECOVERY_MS)
+            # A browser tells of every answer that is an error.
+            assert all("503" in told and told.endswith("/chat/ask") for told in asking.complaints)
+            asking.complaints.clear()
             watching = open_tab(f"{address}/operations")
             operations = watch(watching.page)
             told(operations, "not reachable")

@@ -26,7 +26,7 @@ def page(tab: AppTest, name: str) -> AppTest:
 
 
 def html(tab: AppTest) -> str:
-    return "\n".join(e.value for e in tab.html if not e.value.startswith(("<style", "<script>")))
+    return "\n".join(e.value for e in tab.html if not e.value.startswith(("<style", "<script ")))
 
 
 def keys(tab: AppTest) -> set[str]:

@@ -56,7 +56,7 @@ def named(bridge: Bridge, file_name: str) -> Document:
 
 def html(tab: AppTest) -> str:
     return "\n".join(
-        element.value for element in tab.html if not element.value.startswith(("<style", "<script>"))
+        element.value for element in tab.html if not element.value.startswith(("<style", "<script "))
     )
 
 

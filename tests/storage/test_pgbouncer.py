@@ -117,6 +117,17 @@ async def test_a_hundred_clients_of_several_processes_share_five_server_connecti
         await pool.aclose()
 
 
+async def test_turns_are_kept_through_it_those_at_once_too(
+    bouncer: PgBouncer, open_test_engine: OpenEngine
+) -> None:
+    async with open_test_engine(use_pgbouncer=True, pgbouncer_url=bouncer.url) as engine:
+        session = (await engine.sessions.create("Meals")).id
+        await asyncio.gather(*(engine.ask(f"Which meals, {n}?", session_id=session) for n in range(4)))
+        turns = await engine.sessions.turns(session)
+        assert {turn.answer.question for turn in turns} == {f"Which meals, {n}?" for n in range(4)}
+        assert len({turn.position for turn in turns}) == len(turns) == 4
+
+
 async def test_a_password_is_asked_for_and_a_wrong_one_refused(bouncer: PgBouncer) -> None:
     right = through(bouncer)
     assert await one(right) == 1
