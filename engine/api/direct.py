@@ -1,6 +1,6 @@
 """The requests that programs send all the time, past the general machinery of the framework.
 
-That takes a third of the processor time of a cached question: a search among all routes, layers for
+That takes a good part of the processor time of a cached question: a search among all routes, layers for
 what none of ours does, dependencies solved anew each time. A plain request goes straight to the same
 endpoint; one that is out of the ordinary in any way, a wrong one above all, goes the usual way, so
 that there is one place that says what is wrong with it.
