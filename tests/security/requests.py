@@ -106,6 +106,7 @@ def _bodies() -> dict[str, bytes]:
 
 _JSON_ROUTES = (
     "/api/ask",
+    "/chat/ask",
     "/api/search",
     "/api/chat/sessions",
     f"/api/chat/sessions/{UNKNOWN}/messages",
@@ -270,6 +271,7 @@ def _headers() -> Iterator[tuple[str, HostileRequest]]:
     ):
         for method, route in (
             ("POST", "/api/chat/sessions"),
+            ("POST", "/chat/ask"),
             ("DELETE", "/api/documents/1"),
             ("POST", "/v1/chat/completions"),
         ):
