@@ -197,9 +197,8 @@ class SharedModel(Generic[Asked, Prepared, Result]):
     def _timed(self, loading: Loading) -> _Timed[Asked, Prepared, Result]:
         before = _resident()
         model = self._load(loading)
-        told: int | None = getattr(
-            model, "memory_bytes", None
-        )  # of a GPU, which this process's does not show
+        # A model on a GPU tells it: this process's memory does not show it.
+        told: int | None = getattr(model, "memory_bytes", None)
         self.memory_bytes = max(0, _resident() - before) if told is None else told
         self.model = model
         return _Timed(model, self._took)
