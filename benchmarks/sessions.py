@@ -78,7 +78,6 @@ class Tab:
             "question": question,
             "filter": {},
             "mode": "fast",
-            "again": False,
             "session_id": self.session,
         }
         started = time.perf_counter()
