@@ -74,7 +74,7 @@ class Tab:
 
     async def ask(self, question: str) -> float:
         """Milliseconds until the whole answer is there."""
-        body = {
+        body: dict[str, object] = {
             "question": question,
             "filter": {},
             "mode": "fast",
