@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.openai_server import OpenAIServer, Reply
 
@@ -98,16 +99,22 @@ def test_from_documents_to_evidence(address: str, open_tab: OpenTab, shared_data
 
 def test_asking_runs_no_page_and_leaves_a_chat_like_any_other(address: str, open_tab: OpenTab) -> None:
     page = open_tab(address).page
-    sent: list[object] = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    runs: list[BackMsg] = []
+
+    def note(frame: str | bytes) -> None:
+        message = BackMsg.FromString(frame if isinstance(frame, bytes) else frame.encode())
+        if message.WhichOneof("type") == "rerun_script":
+            runs.append(message)
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
     page.reload()
     expect(page.locator(".live")).to_be_attached()
     idle(page)
-    before = len(sent)
+    assert len(runs) == 1
     for turns, question in enumerate(("What does /opt hold?", "And what does /srv hold?"), start=1):
         ask(page, question)
         answered(page, turns)
-    assert len(sent) == before
+    assert len(runs) == 1
     expect(page).to_have_url(re.compile(r"session=[0-9a-f-]{36}"))
     expect(page.locator(".begun")).to_have_text("What does /opt hold?")
 
