@@ -62,7 +62,12 @@ if (!window.dossierChat) {
   const use = (key, within, nth) => {
     settle();
     const there = () => !running() && document.querySelectorAll(`.st-key-${key} ${within}`)[nth];
-    waits.push([there, (button) => button.click(), performance.now() + 20000]);
+    const press = (button) => {
+      button.click();
+      const [, turn] = key.match(/^source-(\d+)$/) ?? [];
+      if (turn) document.dispatchEvent(new CustomEvent("dossier-show", { detail: turn }));
+    };
+    waits.push([there, press, performance.now() + 20000]);
   };
 
   // A chat that began here is in the list, and has its options, though the page has not run since.

@@ -12,6 +12,7 @@ if (!window.dossierPage) {
       if (mark) passage.scrollTop = mark.offsetTop - passage.offsetTop - passage.clientHeight / 3;
       evidence.scrollIntoView({ block: "nearest", behavior: "smooth" });
     }, 500);
+  document.addEventListener("dossier-show", (event) => show(event.detail));
   const leave = (address) => {
     if (!/^https?:\/\//i.test(address ?? "")) return;
     const asked = `This leads out of Dossier. Open it in a new tab?\n\n${address}`;

@@ -91,6 +91,11 @@ def test_from_documents_to_evidence(address: str, open_tab: OpenTab, shared_data
     open_source(narrow.page, 2)
     expect(narrow.page.locator("mark", has_text="for use by the system administrator")).to_be_in_viewport()
     assert narrow.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    ask(narrow.page, "What is /opt reserved for?")
+    answered(narrow.page, 3)
+    assert narrow.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    open_source(narrow.page, 3)
+    expect(narrow.page.locator("mark", has_text="/opt is reserved for").first).to_be_in_viewport()
 
     narrow.page.get_by_role("link", name="Open the document").last.click()
     expect(narrow.page).to_have_url(re.compile(r"/documents\?doc=\d+"))
