@@ -31,6 +31,8 @@ ASK_SECONDS = 2.0
 # SQLSTATEs: connection exceptions, shutdown, crash, start, idle too long.
 BROKEN_STATES = ("08", "57P", "25P03")
 FULL_STATE = "53300"
+# What asyncpg says of a connection that has ended, and of one that is told to end and has not yet.
+CUT = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 # pgBouncer has no SQLSTATE of its own for these.
 FULL_MESSAGES = ("query_wait_timeout", "max_client_conn", "max_db_connections", "max_user_connections")
 
@@ -103,8 +105,8 @@ class Opener:
             try:
                 connection = await asyncpg.connect(*args, **given)
                 await _know_vectors(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                gone = isinstance(error, OSError | asyncpg.InterfaceError) or says_broken(error)
+            except (OSError, asyncpg.PostgresError, *CUT) as error:
+                gone = isinstance(error, (OSError, *CUT)) or says_broken(error)
                 if not gone or says_full(error) or "authentication failed" in str(error):
                     raise
                 now = time.monotonic()
@@ -159,7 +161,7 @@ def open_pool(url: str, opener: Opener, **options: Any) -> AsyncEngine:
 async def _ask(connection: asyncpg.Connection) -> None:
     try:
         await connection.execute("SELECT", timeout=ASK_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except (OSError, asyncpg.PostgresError, *CUT) as error:
         raise sqlalchemy_errors.DisconnectionError("does not answer") from error
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 
 from engine.errors import DatabaseUnavailable
 from engine.observability.trace import NOWHERE, AnySpan, note_pool_wait, note_statement, span
-from engine.storage.connections import Opener, open_pool, says_full
+from engine.storage.connections import CUT, Opener, open_pool, says_full
 from engine.storage.fixed import Fixed, FixedRow
 from engine.storage.pool import PoolStatus, Queue, QueueTimeout
 
@@ -32,7 +32,7 @@ IDLE_IN_TRANSACTION_SECONDS = 60
 # A server that does not even end a statement that takes too long is waited for no longer.
 HANGS_SECONDS = 2.0
 
-_DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_DRIVER_ERRORS = (OSError, asyncpg.PostgresError, *CUT)
 
 Record = TypeVar("Record")
 
@@ -362,6 +362,7 @@ def _in_our_terms(error: sqlalchemy_errors.StatementError) -> DatabaseUnavailabl
             "The database refuses the login.", hint="Check user, password and database in its address."
         )
     lost = isinstance(error.orig, OSError) or isinstance(error, sqlalchemy_errors.InterfaceError)
+    lost = lost or isinstance(getattr(error.orig, "__cause__", None), CUT)  # while it was being opened
     if isinstance(error, sqlalchemy_errors.DBAPIError):
         lost = lost or error.connection_invalidated
     return _unreachable() if lost or state[:2] in CONNECTION_STATES else None
