@@ -104,6 +104,8 @@ def test_from_documents_to_evidence(address: str, open_tab: OpenTab, shared_data
 
 def test_asking_runs_no_page_and_leaves_a_chat_like_any_other(address: str, open_tab: OpenTab) -> None:
     page = open_tab(address).page
+    expect(page.locator(".live")).to_be_attached()  # or this first page's run may be counted too
+    idle(page)
     runs: list[BackMsg] = []
 
     def note(frame: str | bytes) -> None:
