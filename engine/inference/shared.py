@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, Generic, Literal, Protocol
 
 from engine.errors import DossierError, ModelUnavailable
-from engine.inference.worker import Asked, AskedIn, BatchModel, Prepared, Result, ResultOut, Worker
+from engine.inference.worker import WINDOW, Asked, AskedIn, BatchModel, Prepared, Result, ResultOut, Worker
 
 RETRY_SECONDS = 300.0  # after which a model that could not be loaded is tried again
 _SPEED_WEIGHT = 0.2  # of the latest batch in the running mean
@@ -105,10 +105,12 @@ class SharedModel(Generic[Asked, Prepared, Result]):
         load: Callable[[Loading], LoadedModel[Asked, Prepared, Result]],
         *,
         batch_size: int,
+        window: int = WINDOW,
     ) -> None:
+        """batch_size, window: see Worker."""
         self._what = what
         self._load = load
-        self._batch_size = batch_size
+        self._batches = {"batch_size": batch_size, "window": window}
         self._lock = threading.Lock()
         self._worker: Worker[Asked, Prepared, Result] | None = None
         self._loading = Loading()
@@ -187,7 +189,7 @@ class SharedModel(Generic[Asked, Prepared, Result]):
         over = self._over
         self.loads += 1
         worker: Worker[Asked, Prepared, Result] = Worker(
-            self._what, lambda: self._timed(loading), batch_size=self._batch_size
+            self._what, lambda: self._timed(loading), **self._batches
         )
         self._worker = worker
         worker.loaded.add_done_callback(lambda loaded: self._settled(worker, loaded))

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from engine.errors import DossierError, ModelUnavailable, Unavailable
 
-WINDOW = 32  # requests sorted by length together; tokenising them takes a few milliseconds
+WINDOW = 32  # requests; tokenising them takes a few milliseconds
 TOGETHER = 8  # requests that are fed to a model together at least, where so many wait
 WAITING_LIMIT = 4096  # requests, of all callers
 
@@ -57,12 +57,18 @@ class Worker(Generic[Asked, Prepared, Result]):
     """
 
     def __init__(
-        self, what: str, load: Callable[[], BatchModel[Asked, Prepared, Result]], *, batch_size: int
+        self,
+        what: str,
+        load: Callable[[], BatchModel[Asked, Prepared, Result]],
+        *,
+        batch_size: int,
+        window: int = WINDOW,
     ) -> None:
-        """what: stands in its errors, as in “embedder e5”."""
+        """what: stands in its errors, as in “embedder e5”. window: requests sorted by length together."""
         self._what = what
         self._load = load
         self._batch_size = batch_size
+        self._window = window
         self._urgent: deque[_Request[Asked, Result]] = deque()
         self._others: deque[_Request[Asked, Result]] = deque()
         self._changed = threading.Condition()
@@ -177,7 +183,7 @@ class Worker(Generic[Asked, Prepared, Result]):
 
     def _take(self, waiting: deque[_Request[Asked, Result]]) -> list[_Request[Asked, Result]]:
         with self._changed:  # a Condition's lock may be taken again by its holder
-            return [waiting.popleft() for _ in range(min(WINDOW, len(waiting)))]
+            return [waiting.popleft() for _ in range(min(self._window, len(waiting)))]
 
     def _batches(
         self, model: BatchModel[Asked, Prepared, Result], window: Sequence[_Request[Asked, Result]]

@@ -79,6 +79,11 @@ class Metrics:
             "dossier_questions_in_flight", "Questions being answered now.", registry=registry
         )
         self.in_flight.set_function(lambda: self.under_way)
+        self.waiting = Gauge(
+            "dossier_questions_waiting",
+            "Questions in flight that wait until earlier ones are answered.",
+            registry=registry,
+        )
         self.pool_wait = Histogram(
             "dossier_pool_wait_seconds",
             "Wait for a database connection.",

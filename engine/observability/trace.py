@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 
@@ -34,17 +35,25 @@ class Span:
     __slots__ = ("_is_stage", "_token", "attributes", "ended", "name", "parent", "started", "trace")
 
     def __init__(
-        self, trace: Trace, name: str, parent: Span | None, *, is_stage: bool = False, **attributes: Any
+        self,
+        trace: Trace,
+        name: str,
+        parent: Span | None,
+        attributes: dict[str, Any],
+        is_stage: bool = False,
     ) -> None:
         self.trace = trace
         self.name = name
         self.parent = parent
         self.attributes = attributes
-        self.started = time.perf_counter()
         self.ended: float | None = None
         self._is_stage = is_stage
         self._token: Token[Span | None] | None = None
-        trace.hold(self)
+        if len(trace.spans) < MOST_SPANS:
+            trace.spans.append(self)
+        else:
+            trace.dropped += 1
+        self.started = perf_counter()
 
     def set(self, **attributes: Any) -> None:
         """Note more about it; texts of users or documents do not belong here."""
@@ -53,13 +62,13 @@ class Span:
     def mark(self, name: str) -> None:
         """Note the milliseconds that have passed, the first time it is called."""
         if name not in self.attributes:
-            self.attributes[name] = round((time.perf_counter() - self.started) * 1000, 3)
+            self.attributes[name] = (perf_counter() - self.started) * 1000
 
     def end(self, error: BaseException | None = None) -> None:
         """For a span that was begun and not entered; only the first call counts."""
         if self.ended is not None:
             return
-        self.ended = time.perf_counter()
+        self.ended = perf_counter()
         if error is not None:
             self.attributes["error"] = type(error).__name__
         if self._is_stage:
@@ -118,7 +127,7 @@ class Trace:
     id: int = field(default_factory=lambda: random.getrandbits(128) or 1)
     parent_id: int = 0
     began: float = field(default_factory=time.time)
-    started: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=perf_counter)
     ended: float | None = None
     stages: dict[str, float] = field(default_factory=dict)
     pool_wait_ms: float = 0.0
@@ -132,17 +141,10 @@ class Trace:
 
     @property
     def total_ms(self) -> float:
-        return ((self.ended or time.perf_counter()) - self.started) * 1000
+        return ((self.ended or perf_counter()) - self.started) * 1000
 
     def timings(self) -> tuple[StageTiming, ...]:
         return tuple(StageTiming(name, round(spent, 2)) for name, spent in self.stages.items())
-
-    def hold(self, span: Span) -> None:
-        """Keep a span that begins, while there is room."""
-        if len(self.spans) < MOST_SPANS:
-            self.spans.append(span)
-        else:
-            self.dropped += 1
 
 
 @dataclass(slots=True, eq=False)
@@ -165,7 +167,7 @@ def origin(name: str, *, traceparent: str = "", started: float | None = None) ->
 
     traceparent: the caller's W3C header. started: where it began earlier, by time.perf_counter.
     """
-    came_from = _Origin(name, time.perf_counter() if started is None else started, traceparent)
+    came_from = _Origin(name, perf_counter() if started is None else started, traceparent)
     token = _origin.set(came_from)
     try:
         yield
@@ -176,47 +178,57 @@ def origin(name: str, *, traceparent: str = "", started: float | None = None) ->
             came_from.finish()
 
 
-@contextmanager
-def tracing(
-    question: str = "", mode: str = "", *, told: Callable[[Trace], None] | None = None
-) -> Iterator[Trace]:
-    """Make a new trace the current one. told: of it, once it has ended."""
-    trace = Trace(question, mode)
-    came_from = _origin.get()
-    outer = _begun_by(came_from, trace) if came_from is not None and came_from.finish is None else None
-    span = Span(trace, "question", outer, mode=mode, characters=len(question))
-    token = _current.set(span)
+class Tracing:
+    """Makes a new trace the current one, in a `with`. told: of it, once it has ended."""
 
-    def finish() -> None:
-        if outer is not None:
-            outer.end()
-        if told is not None:
-            told(trace)
+    __slots__ = ("_came_from", "_outer", "_span", "_token", "_told", "trace")
 
-    failure: BaseException | None = None
-    try:
-        yield trace
-    except BaseException as error:
-        failure = error
+    def __init__(self, trace: Trace, told: Callable[[Trace], None] | None = None) -> None:
+        self.trace = trace
+        self._told = told
+        came_from = _origin.get()
+        self._came_from = came_from if came_from is not None and came_from.finish is None else None
+        self._outer = None if self._came_from is None else _begun_by(self._came_from, trace)
+
+    def __enter__(self) -> Trace:
+        trace = self.trace
+        told = {"mode": trace.mode, "characters": len(trace.question)}
+        self._span = Span(trace, "question", self._outer, told)
+        self._token = _current.set(self._span)
+        return trace
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        trace, span, came_from = self.trace, self._span, self._came_from
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             trace.kind = "stopped"
-        else:
+        elif error is not None:
             trace.kind, trace.error = "failed", error_kind(error)
-        raise
-    finally:
-        _current.reset(token)
-        span.set(kind=trace.kind)
-        span.end(failure)
+        _current.reset(self._token)
+        span.attributes["kind"] = trace.kind
+        span.end(error)
         trace.ended = span.ended
-        if outer is not None and came_from is not None and not came_from.left:
-            came_from.finish = finish  # the page or route still has to deliver it
+        if came_from is not None and not came_from.left:
+            came_from.finish = self._finish  # the page or route still has to deliver it
         else:
-            finish()
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._outer is not None:
+            self._outer.end()
+        if self._told is not None:
+            self._told(self.trace)
+
+
+def tracing(question: str = "", mode: str = "") -> Tracing:
+    """Trace what is done inside the `with`, for whoever holds the trace."""
+    return Tracing(Trace(question, mode))
 
 
 def _begun_by(came_from: _Origin, trace: Trace) -> Span:
     """The origin's span, put first into the trace, which also takes its place in the caller's."""
-    outer = Span(trace, came_from.span_name, None)
+    outer = Span(trace, came_from.span_name, None, {})
     outer.started = came_from.started
     if found := _W3C.fullmatch(came_from.traceparent.strip().lower()):
         trace.id, trace.parent_id = int(found[1], 16) or trace.id, int(found[2], 16)
@@ -231,7 +243,7 @@ def error_kind(error: BaseException) -> str:
 def stage(name: str) -> AnySpan:
     """Add the time spent inside to the current trace's stage of that name."""
     above = _current.get()
-    return NOWHERE if above is None else Span(above.trace, name, above, is_stage=True)
+    return NOWHERE if above is None else Span(above.trace, name, above, {}, True)
 
 
 def span(name: str, **attributes: Any) -> AnySpan:
@@ -240,7 +252,7 @@ def span(name: str, **attributes: Any) -> AnySpan:
     An async generator must not enter it, which would leave it current in its caller; it calls `end`.
     """
     above = _current.get()
-    return NOWHERE if above is None else Span(above.trace, name, above, **attributes)
+    return NOWHERE if above is None else Span(above.trace, name, above, attributes)
 
 
 def note_pool_wait(seconds: float) -> None:
@@ -254,7 +266,7 @@ def note_statement(seconds: float) -> None:
     if (current := _current.get()) is not None:
         noted = current.attributes
         noted["statements"] = noted.get("statements", 0) + 1
-        noted["statements_ms"] = round(noted.get("statements_ms", 0.0) + seconds * 1000, 3)
+        noted["statements_ms"] = noted.get("statements_ms", 0.0) + seconds * 1000
 
 
 def note_cache(what: str, layer: str) -> None:

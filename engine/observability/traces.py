@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from engine.access.principal import OPEN, Access, Principal
-from engine.observability.trace import Span, Trace, tracing
+from engine.observability.trace import Span, Trace, Tracing
 
 KEPT = 100
 SLOWEST = 50
@@ -75,15 +75,12 @@ class Traces:
         self._slowest: list[tuple[float, int, Trace]] = []  # a heap, the fastest of them first
         self._count = 0
 
-    @contextmanager
-    def question(self, question: str, mode: str) -> Iterator[Trace]:
-        """Trace what is done inside; see `tracing`."""
+    def question(self, question: str, mode: str) -> AbstractContextManager[Trace]:
+        """Trace what is done inside the `with`."""
+        asked_by = self._access.principal().id if self._access.on else ""
         for listener in self._listeners:
             listener.begun()
-        with tracing(question, mode, told=self._ended) as trace:
-            if self._access.on:
-                trace.asked_by = self._access.principal().id
-            yield trace
+        return Tracing(Trace(question, mode, asked_by=asked_by), self._ended)
 
     def recent(self, limit: int = 20, *, slowest_first: bool = False) -> list[RecordedTrace]:
         """The latest first; or the slowest of the last hour first. Raises NotAllowed."""
@@ -141,8 +138,12 @@ def _recorded_span(span: Span, first: float, trace: Trace) -> RecordedSpan:
         start_ms=round((span.started - first) * 1000, 3),
         duration_ms=round((ended - span.started) * 1000, 3),
         depth=_depth(span),
-        attributes=dict(span.attributes),
+        attributes={name: _rounded(value) for name, value in span.attributes.items()},
     )
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def _depth(span: Span) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from engine.documents.model import Passage
 from engine.errors import ModelUnavailable, Unavailable
 from engine.inference.shared import LoadedModel, Loading, SharedModel, give_back, share
-from engine.inference.worker import Prepared
+from engine.inference.worker import WINDOW, Prepared
 from engine.reranking.base import Reranker, RerankerState, Scores
 from engine.reranking.reading import readable
 
@@ -35,7 +35,7 @@ class LocalModel:
 
     key: the same for what may be one copy. load: blocks, in the model's own thread; raises
     ModelUnavailable. batch_size: of its batches, in the unit of what it prepares.
-    scale: see `combine`. depth: until it is loaded.
+    window: see Worker. scale: see `combine`. depth: until it is loaded.
     """
 
     name: str
@@ -44,6 +44,7 @@ class LocalModel:
     batch_size: int
     scale: float
     depth: int
+    window: int = WINDOW
 
 
 class LocalReranker:
@@ -55,7 +56,9 @@ class LocalReranker:
         self._timeout = timeout_seconds
         self._shared: SharedModel[tuple[str, str], Any, float] = share(
             model.key,
-            lambda: SharedModel(f"reranker {model.name}", model.load, batch_size=model.batch_size),
+            lambda: SharedModel(
+                f"reranker {model.name}", model.load, batch_size=model.batch_size, window=model.window
+            ),
         )
 
     @property

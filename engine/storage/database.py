@@ -241,7 +241,7 @@ class Database:
     def _note_wait(self, seconds: float, traced: AnySpan) -> None:
         note_pool_wait(seconds)
         self._waited(seconds)
-        traced.set(pool_wait_ms=round(seconds * 1000, 3))
+        traced.set(pool_wait_ms=seconds * 1000)
 
 
 class _Connection(AsyncConnection):

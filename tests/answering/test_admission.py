@@ -70,11 +70,13 @@ async def test_who_gives_up_leaves_nothing_taken() -> None:
 
     first, second, third = [asyncio.create_task(work(one)) for one in (True, False, False)]
     await steps(3)
+    assert admission.waiting == 1
     for task in (third, first, second):  # in the queue, aside, at work
         task.cancel()
         await steps(2)
     await asyncio.gather(first, second, third, return_exceptions=True)
     assert all(task.cancelled() for task in (first, second, third))
+    assert admission.waiting == 0
     async with asyncio.timeout(1), admission.place():
         pass
     leaving = [asyncio.create_task(work(False)) for _ in range(2)]

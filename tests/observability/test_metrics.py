@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.answering.admission import PLACES
 from engine.answering.model import AnswerText
 from engine.documents.jobs import Upload
 from engine.engine import Engine
@@ -120,6 +121,18 @@ async def test_a_question_under_way_is_in_flight(open_test_engine: OpenEngine) -
                         break
                 assert value(await scrape(engine), "dossier_questions_in_flight") == 1
             assert value(await scrape(engine), "dossier_questions_in_flight") == 0
+
+
+async def test_a_question_whose_turn_has_not_come_is_seen_to_wait(stocked: Engine) -> None:
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(PLACES):
+            await taken.enter_async_context(stocked._asker.admission.place())
+        asked = asyncio.create_task(stocked.ask(QUESTION))
+        while not value(await scrape(stocked), "dossier_questions_waiting"):
+            assert not asked.done()
+        assert value(await scrape(stocked), "dossier_questions_waiting") == 1
+    assert (await asked).citations
+    assert value(await scrape(stocked), "dossier_questions_waiting") == 0
 
 
 async def test_the_pool_the_corpus_the_jobs_and_the_process_are_there(stocked: Engine) -> None:
