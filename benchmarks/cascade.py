@@ -91,8 +91,11 @@ async def measure(collection: TestCollection, strong: str, questions: int) -> No
             await _index(engine, collection, lambda what, done, total: None)
             names = await _record_ids(engine)
             await engine.reranker_models.loaded(strong)
-            recorded = Recorded(engine._asker._rerankers[strong])
-            arms = arms_of(engine._asker._rerankers[BUILT_IN], recorded)
+            cheap_one, strong_one = [await engine._asker.reranker(name) for name in (BUILT_IN, strong)]
+            assert cheap_one is not None
+            assert strong_one is not None
+            recorded = Recorded(strong_one)
+            arms = arms_of(cheap_one, recorded)
             found: dict[tuple[int, int], list[float]] = {arm: [] for arm in arms}
             for done, query in enumerate(asked, 1):
                 retrieval = await engine._retriever.candidates(query.text, k=FOUND)

@@ -72,6 +72,7 @@ class LayeredCache(Generic[Value]):
         keep: Callable[[Value], bool] = lambda _: True,
     ) -> None:
         self.name = name
+        self._span_name = f"cache: {name}"
         self.memory = memory
         self.lower = tuple(lower)
         self._codec = codec
@@ -86,19 +87,21 @@ class LayeredCache(Generic[Value]):
 
         new: whether no lower layer can have it yet; none is then asked.
         """
-        with span(f"cache: {self.name}") as traced:
-            value, layer = await self._get(self.digest(key), compute, new)
+        digest = self.digest(key)
+        held = self.memory.get(digest)
+        if held is not None:  # sooner than a span of it would be made
+            note_cache(self.name, self.memory.name)
+            return held
+        with span(self._span_name) as traced:
+            value, layer = await self._find(digest, compute, new)
             traced.set(layer=layer)
         note_cache(self.name, layer)
         return value
 
-    async def _get(
+    async def _find(
         self, digest: str, compute: Callable[[], Awaitable[Value]], new: bool
     ) -> tuple[Value, str]:
-        """The value, and the layer that had it."""
-        held = self.memory.get(digest)
-        if held is not None:
-            return held, self.memory.name
+        """What this process's memory lacks, and the layer that had it."""
         running = self._running.get(digest)
         if running is None:
             running = asyncio.ensure_future(self._fill(digest, compute, new))

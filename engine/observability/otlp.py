@@ -2,7 +2,7 @@
 
 A collector that is slow or gone costs nothing but traces: the queue is bounded, and its oldest
 go first. Texts are never sent: a span tells of lengths, counts and names. The protocol's messages
-are made straight from our spans, which takes a quarter of the SDK's time (6 µs a span, not 22).
+are made straight from our spans, which takes less than a quarter of the SDK's time.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from engine.observability.trace import Span, Trace
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 SEND_SECONDS = 3.0  # longest that one batch takes
 EVERY_SECONDS = 2.0
 WAITING_TRACES = 2000
-BATCH_TRACES = 100
+BATCH_TRACES = 400
 
 _HEADERS = {"Content-Type": "application/x-protobuf"}
 _CLIENTS = ("database", "language model")  # spans that wait for a server
@@ -46,9 +45,8 @@ class OtlpTraces:
         self._client = httpx2.AsyncClient(timeout=SEND_SECONDS, headers=_HEADERS | dict(headers))
         self._waiting: deque[Trace] = deque(maxlen=WAITING_TRACES)
         self._sending: asyncio.Task[None] | None = None
-        self._resource = Resource(
-            attributes=_attributes({"service.name": "dossier", "service.instance.id": str(os.getpid())})
-        )
+        self._resource = Resource()
+        _add_attributes(self._resource, {"service.name": "dossier", "service.instance.id": str(os.getpid())})
         self._well = True
 
     def begun(self) -> None:
@@ -117,32 +115,36 @@ class OtlpTraces:
         self._waiting.extendleft(reversed(batch[max(0, len(batch) - room) :]))
 
     def _encode(self, batch: Sequence[Trace]) -> bytes:
-        spans = [span for trace in batch for span in _spans(trace)]
-        scope = ScopeSpans(scope=InstrumentationScope(name="dossier"), spans=spans)
-        resource = ResourceSpans(resource=self._resource, scope_spans=[scope])
-        packed: bytes = ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
+        """Filled in place: a part that is made by itself would be copied into each one around it."""
+        request = ExportTraceServiceRequest()
+        ours = request.resource_spans.add()
+        ours.resource.CopyFrom(self._resource)
+        scope = ours.scope_spans.add()
+        scope.scope.name = "dossier"
+        for trace in batch:
+            _add_spans(scope, trace)
+        packed: bytes = request.SerializeToString()
         return packed
 
 
-def _spans(trace: Trace) -> list[OtlpSpan]:
+def _add_spans(scope: ScopeSpans, trace: Trace) -> None:
     trace_id = trace.id.to_bytes(16, "big")
     caller = trace.parent_id.to_bytes(8, "big") if trace.parent_id else b""
     ids = {span: (random.getrandbits(64) or 1).to_bytes(8, "big") for span in trace.spans}
     zero = trace.began - trace.started  # from our clock to the epoch
-    return [
-        OtlpSpan(
-            trace_id=trace_id,
-            span_id=span_id,
-            parent_span_id=_above(span, ids, caller),
-            name=span.name,
-            kind=_kind(span),
-            start_time_unix_nano=int((zero + span.started) * 1e9),
-            end_time_unix_nano=int((zero + (span.ended or trace.ended or span.started)) * 1e9),
-            attributes=_attributes(span.attributes.copy(), "dossier."),  # it may still go on
-            status=_status(span, trace),
-        )
-        for span, span_id in ids.items()
-    ]
+    for span, span_id in ids.items():
+        sent = scope.spans.add()
+        sent.trace_id = trace_id
+        sent.span_id = span_id
+        sent.parent_span_id = _above(span, ids, caller)
+        sent.name = span.name
+        sent.kind = _kind(span)
+        sent.start_time_unix_nano = int((zero + span.started) * 1e9)
+        sent.end_time_unix_nano = int((zero + (span.ended or trace.ended or span.started)) * 1e9)
+        _add_attributes(sent, span.attributes.copy(), "dossier.")  # it may still go on
+        if failed := span.attributes.get("error") or (trace.error if span.parent is None else ""):
+            sent.status.code = Status.STATUS_CODE_ERROR
+            sent.status.message = str(failed)
 
 
 def _above(span: Span, ids: Mapping[Span, bytes], caller: bytes) -> bytes:
@@ -158,20 +160,15 @@ def _kind(span: Span) -> OtlpSpan.SpanKind.ValueType:
     return OtlpSpan.SPAN_KIND_CLIENT if span.name.startswith(_CLIENTS) else OtlpSpan.SPAN_KIND_INTERNAL
 
 
-def _status(span: Span, trace: Trace) -> Status | None:
-    failed = span.attributes.get("error") or (trace.error if span.parent is None else "")
-    return Status(code=Status.STATUS_CODE_ERROR, message=str(failed)) if failed else None
-
-
-def _attributes(values: Mapping[str, Any], prefix: str = "") -> list[KeyValue]:
-    return [KeyValue(key=prefix + name, value=_value(value)) for name, value in values.items()]
-
-
-def _value(value: Any) -> AnyValue:
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        return AnyValue(int_value=value)
-    if isinstance(value, float):
-        return AnyValue(double_value=value)
-    return AnyValue(string_value=str(value))
+def _add_attributes(to: OtlpSpan | Resource, values: Mapping[str, Any], prefix: str = "") -> None:
+    for name, value in values.items():
+        sent = to.attributes.add()
+        sent.key = prefix + name
+        if isinstance(value, bool):
+            sent.value.bool_value = value
+        elif isinstance(value, int):
+            sent.value.int_value = value
+        elif isinstance(value, float):
+            sent.value.double_value = value
+        else:
+            sent.value.string_value = str(value)

@@ -270,9 +270,10 @@ def note_statement(seconds: float) -> None:
 
 
 def note_cache(what: str, layer: str) -> None:
-    """Note which layer served a look-up; "miss" if none did."""
+    """Note which layer served a look-up, for the current span, too; "miss" if none did."""
     if (current := _current.get()) is not None:
         current.trace.cache[what] = layer
+        current.attributes[f"cache: {what}"] = layer
 
 
 def note_model_use(prompt_tokens: int, completion_tokens: int, cost_usd: float | None) -> None:

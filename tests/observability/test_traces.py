@@ -82,7 +82,7 @@ async def test_a_question_asked_again_shows_the_layer_that_served_it(quoting: En
     await quoting.ask("What is refunded a day?")
     await quoting.ask("What is refunded a day?")
     trace = quoting.traces.recent(1)[0]
-    assert named(trace, "cache: retrieval")[0].attributes["layer"] == "L1"
+    assert trace.cache["retrieval"] == trace.spans[0].attributes["cache: retrieval"] == "L1"
     assert not named(trace, "vector search")
 
 
