@@ -198,7 +198,7 @@ def _held(device: str) -> int:
         return psutil.Process().memory_info().rss
     import torch
 
-    most: int = torch.cuda.max_memory_allocated(device)
+    most = int(torch.cuda.max_memory_allocated(device))
     torch.cuda.reset_peak_memory_stats(device)
     return most
 
