@@ -195,7 +195,7 @@ async def _callers(options: argparse.Namespace, source: Path) -> None:
 def _held(device: str) -> int:
     """Bytes of the process, or the most that tensors took of its GPU since the last call."""
     if device == "cpu":
-        return psutil.Process().memory_info().rss
+        return int(psutil.Process().memory_info().rss)
     import torch
 
     most = int(torch.cuda.max_memory_allocated(device))

@@ -16,7 +16,6 @@ from engine.caching.caches import Caches
 from engine.documents.model import DocumentFilter
 from engine.documents.store import DocumentStore
 from engine.errors import Unavailable
-from engine.inference.cores import cores
 from engine.observability.trace import span, stage
 from engine.reranking.base import Reranker, Scores
 from engine.reranking.combination import combine
@@ -62,9 +61,7 @@ class Retriever:
         self._results = caches.results
         self._semantic = caches.semantic
         self._scopes = Joined(self._read_scope)
-        # More searches at once than cores are not sooner done, and keep the event loop from all else; the
-        # pool has room for others.
-        self._turns = asyncio.Semaphore(max(1, min(database.pool_status().size // 2, max(2, cores(0)))))
+        self._turns = asyncio.Semaphore(max(1, database.pool_status().size // 2))
 
     async def _scope(self, filter: DocumentFilter) -> Scope:
         """What is to be seen now. Those who may see everything share a read."""
