@@ -1,6 +1,6 @@
 """How many passages the cascade's two rerankers should read.
 
-    python -m benchmarks.cascade [--collections xquad-en squad2-en] [--strong ms-marco] [--questions 400]
+    python -m benchmarks.cascade [--collections xquad-en squad2-en] [--strong ms-marco] [--questions 150]
 
 Each question's candidates come from the hybrid search, through the engine. The strong reranker scores
 each pair once; what it would take at another depth is that depth's share. Compared with the built-in
@@ -31,7 +31,7 @@ from engine.retrieval.retriever import rerank
 from engine.settings import load_settings
 
 FOUND = 50  # candidates of a question
-STRONG = (3, 5, 10, 20, 30)  # passages that the strong one reads of the cheap one's 30
+STRONG = (3, 5, 10, 20)  # passages that the strong one reads of the cheap one's 30
 CHEAP = (10, 20, 50)  # that the cheap one reads; the strong one 10 of them
 CHEAP_DEFAULT, STRONG_DEFAULT = 30, 10
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--collections", nargs="+", default=["xquad-en", "squad2-en"])
     parser.add_argument("--strong", default="ms-marco")
-    parser.add_argument("--questions", type=int, default=400, help="of each collection, evenly spread")
+    parser.add_argument("--questions", type=int, default=150, help="of each collection, evenly spread")
     options = parser.parse_args()
     for name in options.collections:
         collection = read_collection(SHARED / name)

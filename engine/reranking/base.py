@@ -22,7 +22,8 @@ class Scores:
     scale, support: how they join the retrieval's scores; see `combine`.
     served_by: name of the reranker that made them; another one may have stood in.
     notice: a sentence for the reader where this is not all that was asked for; usually empty.
-    prompt_tokens, completion_tokens: of a language model. cost_usd: None where no price is known.
+    prompt_tokens, completion_tokens: of a language model. cost_usd: nothing for a model of
+        one's own, None where no price is known.
     """
 
     values: tuple[float | None, ...]
@@ -31,7 +32,7 @@ class Scores:
     notice: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost_usd: float | None = None
+    cost_usd: float | None = 0.0
     support: Support | None = None
 
 

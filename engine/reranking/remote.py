@@ -71,7 +71,7 @@ class RemoteReranker:
         values: list[float | None] = [None] * len(passages)
         asked = [i for i, passage in enumerate(passages) if passage.text.strip()] if question.strip() else []
         if not asked:
-            return Scores(tuple(values), SCALE, self.name, _notice(values, "There is no text to score."))
+            return self._scores(values, "There is no text to score.")
         if self._why:
             raise Unavailable(f"The reranker at {self._host} is left alone for now: {self._why}.")
         why = await self._fill(values, question, passages, asked)
@@ -79,7 +79,11 @@ class RemoteReranker:
             raise Unavailable(
                 f"The reranker at {self._host} does not serve: {why}.", hint="Check RERANKER_URL."
             )
-        return Scores(tuple(values), SCALE, self.name, _notice(values, f"{why}."))
+        return self._scores(values, f"{why}.")
+
+    def _scores(self, values: Sequence[float | None], why: str) -> Scores:
+        """What the server charges is not known."""
+        return Scores(tuple(values), SCALE, self.name, _notice(values, why), cost_usd=None)
 
     def state(self) -> RerankerState:
         """What the latest requests met; asks nothing."""

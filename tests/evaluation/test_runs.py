@@ -49,7 +49,7 @@ async def test_a_run_measures_all_rerankers_on_all_questions(engine: Engine, set
     # This server ranks by a number in the text, which has nothing to do with the question.
     assert remote.ndcg is not None and remote.ndcg.mean < 1.0
     assert built_in.p95_ms >= built_in.p50_ms > 0
-    assert none.cost_usd == 0.0 and built_in.failures == 0
+    assert none.cost_usd == built_in.cost_usd == 0.0 and built_in.failures == 0
     pair = next(pair for pair in report.pairs if (pair.a, pair.b) == (1, 2))
     assert pair.difference > 0 and pair.wins + pair.losses + pair.ties == 4
     assert 0 < pair.p_value <= 1

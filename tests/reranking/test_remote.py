@@ -92,6 +92,7 @@ async def test_only_the_form_that_is_set_is_tried(server: RerankServer, make: Ma
 async def test_an_address_may_hold_the_path(server: RerankServer, make: Make, path: str) -> None:
     scores = await make(remote_url=server.address + path).score("Which?", passages(2))
     assert None not in scores.values
+    assert scores.cost_usd is None
 
 
 async def test_probabilities_and_logits_come_to_the_same(server: RerankServer, make: Make) -> None:
