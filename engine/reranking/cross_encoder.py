@@ -20,6 +20,7 @@ from engine.inference.bert import Bert, save_bert
 from engine.inference.bert_graph import BertShape
 from engine.inference.conversion import reading
 from engine.inference.fixed_scales import Floats
+from engine.inference.mapped import MappedRows
 from engine.retrieval.embedders.unigram import BOS, EOS, PAD, UnigramTokeniser, save_unigram
 
 LIMIT = 512  # tokens of a question and a passage, as FlagEmbedding cuts them
@@ -115,7 +116,7 @@ class CrossEncoder:
         self.note = ""
         with reading(folder):
             self._pairs = PairTokeniser(folder)
-            words: NDArray[np.float16] = np.load(folder / _WORDS, mmap_mode="r")
+            words = MappedRows(np.load(folder / _WORDS, mmap_mode="r"))
             self._bert = Bert(
                 folder, lambda ids: words[ids].astype(np.float32), threads=threads, streams=threads
             )

