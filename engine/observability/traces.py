@@ -133,12 +133,13 @@ def _recorded(trace: Trace, principal: Principal | None) -> RecordedTrace:
 
 def _recorded_span(span: Span, first: float, trace: Trace) -> RecordedSpan:
     ended = span.ended or trace.ended or time.perf_counter()  # one that goes on has no end yet
+    noted = span.attributes.copy()  # and may note more
     return RecordedSpan(
         name=span.name,
         start_ms=round((span.started - first) * 1000, 3),
         duration_ms=round((ended - span.started) * 1000, 3),
         depth=_depth(span),
-        attributes={name: _rounded(value) for name, value in span.attributes.items()},
+        attributes={name: _rounded(value) for name, value in noted.items()},
     )
 
 
