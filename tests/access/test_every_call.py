@@ -27,7 +27,6 @@ OPEN_CALLS = {
     "ingestion.behind",
     "ingestion.snapshots",
     "sessions.purge",
-    "traces.question",
 }
 
 
