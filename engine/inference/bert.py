@@ -31,18 +31,20 @@ def save_bert(
     *,
     first_only: bool = False,
     examples: Sequence[Floats] = (),
+    fixed_from: int = 0,
 ) -> None:
     """Write a BERT to `folder` for `Bert`; word embeddings are not asked for.
 
     first_only: for `first_states` alone; the last layer then spares most of its work.
     examples: embedded words, (tokens, width) each, to fix the activations' scales on.
+    fixed_from: the first layer that has fixed scales.
     """
     import openvino  # type: ignore[import-untyped]
 
     positions = tensors("embeddings.position_embeddings.weight")
     positions = positions + tensors("embeddings.token_type_embeddings.weight")[0]
     embedded = [words + positions[: len(words)] for words in examples]
-    seen = watch(shape, tensors, first_only, embedded) if embedded else {}
+    seen = watch(shape, tensors, first_only, embedded, fixed_from) if embedded else {}
     graph = BertGraph(shape, tensors, first_only, seen)
     openvino.save_model(graph.model(), folder / _GRAPH, compress_to_fp16=False)
     np.save(folder / _POSITIONS, positions)

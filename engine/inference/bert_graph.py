@@ -34,9 +34,9 @@ class BertShape:
 
 
 def watch(
-    shape: BertShape, tensors: Tensors, first_only: bool, embedded: Sequence[Floats]
+    shape: BertShape, tensors: Tensors, first_only: bool, embedded: Sequence[Floats], first_layer: int = 0
 ) -> dict[str, Examples]:
-    """What each product's input is in the unrounded model, for sequences (tokens, width)."""
+    """What each product's input is in the unrounded model, from a layer on, for sequences (tokens, width)."""
     import openvino  # type: ignore[import-untyped]
 
     graph = BertGraph(shape, tensors, first_only, watched=True)
@@ -46,6 +46,8 @@ def watch(
     for states in embedded:
         request.infer([states[None], np.zeros((1, 1, 1, len(states)), np.float32)])
         for number, name in enumerate(graph.inputs, 1):
+            if int(name.split(".")[2]) < first_layer:
+                continue
             rows = request.get_output_tensor(number).data[0]
             seen.setdefault(name, Examples()).add(rows, max(1, _ROWS // len(embedded)))
     return seen

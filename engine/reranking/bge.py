@@ -31,7 +31,7 @@ _BATCH_CHARACTERS = 8_192  # of FlagEmbedding; the 8-bit form reads ahead
 # A GPU is idle for most of a small batch: 32 callers have 1.5 to 1.7 times as many answers with these as
 # with a quarter of them (H100), and it holds a tenth more memory.
 _BATCH_CHARACTERS_GPU, _WINDOW_GPU = 131_072, 128
-_FORMAT = 3  # raise it when what `preparing` writes changes
+_FORMAT = 4  # raise it when what `preparing` writes changes
 _HINT = "Set BGE_MODEL_NAME to a folder that holds it, or let this machine reach the hub."
 
 log = logging.getLogger(__name__)

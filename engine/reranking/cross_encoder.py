@@ -36,11 +36,13 @@ def save_cross_encoder(
     tensors: Callable[[str], Floats],
     tokenizer_json: Path,
     examples: Sequence[tuple[str, str]] = (),
+    unfixed: float = 0.0,
 ) -> None:
     """Write a checkpoint of XLMRobertaForSequenceClassification to `folder` for CrossEncoder.
 
     config: its config.json. tensors: a weight by its name in the checkpoint. examples: pairs to fix
-    the scales of activations on; without them the processor's own way of rounding is taken.
+    the scales of activations on; without them, and in a share `unfixed` of the layers, the first ones,
+    the processor's own way of rounding is taken.
     Raises ModelUnavailable for another architecture.
     """
     if config.get("model_type") != "xlm-roberta" or config.get("num_labels", 1) != 1:
@@ -57,7 +59,8 @@ def save_cross_encoder(
     words = of_bert("embeddings.word_embeddings.weight")
     pairs = PairTokeniser(folder)
     embedded = [words[pairs.ids(pair)] for pair in examples]
-    save_bert(folder, shape, of_bert, first_only=True, examples=embedded)
+    fixed_from = round(unfixed * shape.layers)
+    save_bert(folder, shape, of_bert, first_only=True, examples=embedded, fixed_from=fixed_from)
     np.save(folder / _WORDS, words.astype(np.float16))
     head: dict[str, Any] = {name: tensors(f"classifier.{name}") for name in _HEAD}
     np.savez(folder / _HEADS, **head)
@@ -130,5 +133,8 @@ class CrossEncoder:
     def run(self, pairs: Iterable[NDArray[np.int32]]) -> Iterator[float]:
         """Logits, as they come."""
         for states in self._bert.first_states(pairs):
-            thought = np.tanh(self._dense @ states + self._dense_bias)
-            yield float((self._out @ thought + self._out_bias)[0])
+            yield self._logit(states)
+
+    def _logit(self, states: Floats) -> float:
+        thought = np.tanh(self._dense @ states + self._dense_bias)
+        return float((self._out @ thought + self._out_bias)[0])

@@ -79,13 +79,15 @@ def test_a_bert_on_fixed_scales_gives_nearly_the_same_states(tmp_path: Path) -> 
     words = draw.standard_normal((100, width)).astype(np.float32)
     texts = [draw.integers(0, 100, size).astype(np.int32) for size in (5, 40, 17, 60, 33, 21)]
     states = []
-    for name, examples in (("plain", []), ("fixed", [words[ids] for ids in texts[:4]])):
+    seen = [words[ids] for ids in texts[:4]]
+    for name, examples, fixed_from in (("plain", [], 0), ("fixed", seen, 0), ("half", seen, 1)):
         folder = tmp_path / name
         folder.mkdir()
-        save_bert(folder, shape, tensor, first_only=True, examples=examples)
+        save_bert(folder, shape, tensor, first_only=True, examples=examples, fixed_from=fixed_from)
         bert = Bert(folder, lambda ids: words[ids], threads=2, streams=2)
         states.append(np.stack(list(bert.first_states(texts))))
         alone = np.stack([next(iter(bert.first_states([ids]))) for ids in texts])
         assert np.allclose(alone, states[-1], atol=0.2), "each sequence gets its own states"
-    plain, fixed = (found / np.linalg.norm(found, axis=1, keepdims=True) for found in states)
+    plain, fixed, half = (found / np.linalg.norm(found, axis=1, keepdims=True) for found in states)
     assert ((plain * fixed).sum(axis=1) > 0.99).all()
+    assert (plain * half).sum() > (plain * fixed).sum(), "fewer layers on fixed scales, less error"
