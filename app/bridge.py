@@ -19,7 +19,7 @@ from app.visitor import Visitor, visitor
 from engine import Engine, open_engine
 from engine.access.principal import Permission, Principal, acting
 from engine.errors import Unavailable
-from engine.observability.trace import origin
+from engine.observability.trace import Origin
 
 CALL_SECONDS = 60.0  # longest that a page waits for one call
 TICK_SECONDS = 0.2  # how often a page that follows a stream may look up
@@ -148,7 +148,7 @@ class Bridge:
         asked: float,
     ) -> None:
         try:
-            with origin("page", started=asked):  # from there on it waits for the loop
+            with Origin("page", started=asked):  # from there on it waits for the loop
                 async with self._for(who), aclosing(work(self._engine)) as stream:  # type: ignore[type-var]
                     async for item in stream:
                         items.put(item)

@@ -34,7 +34,7 @@ from engine.answering.model import Answered, AnswerEvent, AnswerText, Stage
 from engine.api.guard import JSON_BYTES, Guard, Limits
 from engine.api.responses import EventStream, event
 from engine.api.shapes import AskBody
-from engine.observability.trace import origin
+from engine.observability.trace import Origin
 
 PATH = "/chat/ask"
 
@@ -51,7 +51,7 @@ class LiveChat:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One question."""
-        with origin("page"):
+        with Origin("page"):
             await self._guarded(scope, receive, send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,8 +12,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -147,35 +146,32 @@ class Trace:
         return tuple(StageTiming(name, round(spent, 2)) for name, spent in self.stages.items())
 
 
-@dataclass(slots=True, eq=False)
-class _Origin:
-    """A page or a route, waiting for the trace of the question that it asks."""
-
-    span_name: str
-    started: float
-    traceparent: str
-    finish: Callable[[], None] | None = None
-    left: bool = False
-
-
-_origin: ContextVar[_Origin | None] = ContextVar("origin", default=None)
-
-
-@contextmanager
-def origin(name: str, *, traceparent: str = "", started: float | None = None) -> Iterator[None]:
-    """The page or route in which a question is asked: the first span of its trace.
+class Origin:
+    """The page or route in which a question is asked: the first span of its trace; use it in a `with`.
 
     traceparent: the caller's W3C header. started: where it began earlier, by time.perf_counter.
     """
-    came_from = _Origin(name, perf_counter() if started is None else started, traceparent)
-    token = _origin.set(came_from)
-    try:
-        yield
-    finally:
-        _origin.reset(token)
-        came_from.left = True
-        if came_from.finish is not None:
-            came_from.finish()
+
+    __slots__ = ("_token", "finish", "left", "span_name", "started", "traceparent")
+
+    def __init__(self, name: str, *, traceparent: str = "", started: float | None = None) -> None:
+        self.span_name = name
+        self.traceparent = traceparent
+        self.started = perf_counter() if started is None else started
+        self.finish: Callable[[], None] | None = None  # of the trace that took it
+        self.left = False
+
+    def __enter__(self) -> None:
+        self._token = _origin.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        _origin.reset(self._token)
+        self.left = True
+        if self.finish is not None:
+            self.finish()
+
+
+_origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 
 class Tracing:
@@ -226,11 +222,11 @@ def tracing(question: str = "", mode: str = "") -> Tracing:
     return Tracing(Trace(question, mode))
 
 
-def _begun_by(came_from: _Origin, trace: Trace) -> Span:
+def _begun_by(came_from: Origin, trace: Trace) -> Span:
     """The origin's span, put first into the trace, which also takes its place in the caller's."""
     outer = Span(trace, came_from.span_name, None, {})
     outer.started = came_from.started
-    if found := _W3C.fullmatch(came_from.traceparent.strip().lower()):
+    if came_from.traceparent and (found := _W3C.fullmatch(came_from.traceparent.strip().lower())):
         trace.id, trace.parent_id = int(found[1], 16) or trace.id, int(found[2], 16)
     return outer
 

@@ -22,7 +22,7 @@ from engine.documents.jobs import Upload
 from engine.engine import Engine
 from engine.errors import BadInput
 from engine.observability import traces as traces_module
-from engine.observability.trace import MOST_SPANS, origin, span, stage, tracing
+from engine.observability.trace import MOST_SPANS, Origin, span, stage, tracing
 from engine.observability.traces import RecordedTrace, Traces
 from tests.conftest import OpenEngine
 from tests.observability.otlp_server import Collector, running
@@ -161,7 +161,7 @@ async def test_a_page_or_route_is_the_first_span_and_takes_the_callers_trace_ove
     assert trace.trace_id == caller
     assert [(one.name, one.depth) for one in trace.spans[:2]] == [("GET /api/ask", 0), ("question", 1)]
     assert trace.spans[0].duration_ms >= trace.spans[1].duration_ms
-    with origin("page", started=time.perf_counter() - 0.05):
+    with Origin("page", started=time.perf_counter() - 0.05):
         await quoting.ask(QUESTION)
         await quoting.ask(QUESTION)
     later, earlier = quoting.traces.recent(2)
