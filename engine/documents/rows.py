@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ARRAY, Integer, Row, Select, any_, bindparam, select
 
-from engine.documents.model import Document, Metadata, Passage
+from engine.documents.model import Document, Metadata
+from engine.storage.fixed import Fixed
 from engine.storage.tables import documents, passages
 from engine.text.normalisation import normalise
 
@@ -22,39 +23,36 @@ METADATA = (
     "superseded_by",
     "tags",
 )
-_PASSAGE_COLUMNS = (
-    passages,
+_PASSAGE_COLUMNS = (  # in the order of Passage's fields
+    passages.c.id,
+    passages.c.document_id,
     documents.c.title,
     documents.c.type,
     documents.c.status,
     documents.c.version,
+    passages.c.position,
+    passages.c.text,
+    passages.c.heading,
+    passages.c.context,
+    passages.c.page,
+    passages.c.start_char,
+    passages.c.end_char,
+    passages.c.content_hash,
+    passages.c.last_page,
 )
 
 
 def select_passages() -> Select[Any]:
-    """Passages with what is told of their documents."""
+    """Passages with what is told of their documents; a row is what a Passage is made of."""
     return select(*_PASSAGE_COLUMNS).join(documents, documents.c.id == passages.c.document_id)
 
 
-def passage_of(row: Row[Any]) -> Passage:
-    """A row of `select_passages`."""
-    return Passage(
-        id=row.id,
-        document_id=row.document_id,
-        document_title=row.title,
-        document_type=row.type,
-        document_status=row.status,
-        document_version=row.version,
-        position=row.position,
-        text=row.text,
-        heading=row.heading,
-        context=row.context,
-        page=row.page,
-        start=row.start_char,
-        end=row.end_char,
-        content_hash=row.content_hash,
-        last_page=row.last_page,
+# With everybody's rights: those with the given ids whose document is there.
+LIVING_PASSAGES = Fixed(
+    select_passages().where(
+        passages.c.id == any_(bindparam("ids", type_=ARRAY(Integer))), documents.c.deleted_at.is_(None)
     )
+)
 
 
 def document_of(row: Row[Any]) -> Document:

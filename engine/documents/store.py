@@ -18,16 +18,16 @@ from engine.documents.moving import put_into
 from engine.documents.paging import SORTS, Position, beyond, ordering
 from engine.documents.queries import Change, DocumentList, DocumentQuery, Facets, OutlineEntry, Statistics
 from engine.documents.rows import (
+    LIVING_PASSAGES,
     METADATA,
     clean_tags,
     columns_of,
     document_of,
-    passage_of,
     select_passages,
 )
 from engine.errors import BadInput, NotFound
 from engine.retrieval.scope import conditions, readable, search_form
-from engine.storage.database import Database
+from engine.storage.database import Database, fetch_rows
 from engine.storage.tables import documents, file_chunks, headings, passages
 
 _MANY = 100_000  # ids of one bulk change
@@ -121,7 +121,7 @@ class DocumentStore:
             .limit(limit)
         )
         async with self._database.read() as db:
-            return tuple(passage_of(row) for row in await db.execute(statement))
+            return tuple(Passage(*row) for row in await db.execute(statement))
 
     async def neighbours(self, passage_id: int, around: int = 1) -> tuple[Passage, ...]:
         """A passage with `around` passages on either side, in reading order; empty if it is gone."""
@@ -136,12 +136,16 @@ class DocumentStore:
             .order_by(passages.c.position)
         )
         async with self._database.read() as db:
-            return tuple(passage_of(row) for row in await db.execute(statement))
+            return tuple(Passage(*row) for row in await db.execute(statement))
 
     async def load_passages(self, db: AsyncConnection, ids: Sequence[int]) -> dict[int, Passage]:
         """Passages by id; those whose document is gone or deleted are left out."""
-        statement = select_passages().where(passages.c.id.in_(ids), self._living())
-        return {row.id: passage_of(row) for row in await db.execute(statement)}
+        if self._access.restricted() is None:
+            rows = await fetch_rows(db, LIVING_PASSAGES, {"ids": list(ids)})
+        else:
+            statement = select_passages().where(passages.c.id.in_(ids), self._living())
+            rows = (await db.execute(statement)).all()
+        return {row.id: Passage(*row) for row in rows}
 
     async def changed_passages(self, given: Iterable[Passage]) -> dict[int, Change]:
         """Which passages, by id, are no longer as given: their document is gone, or says something else.

@@ -90,7 +90,7 @@ def _convert(source: Path, folder: Path) -> None:
     try:
         for unfixed in _UNFIXED:
             _say("writing its 8-bit form")
-            _write(reranker, folder, unfixed)
+            write_fast_form(reranker, folder, unfixed)
             _say("comparing the two forms")
             told["agreement"] = tau = agreement(
                 reference, check(CrossEncoder(folder, threads=cores(0), depth=0))
@@ -108,7 +108,8 @@ def _convert(source: Path, folder: Path) -> None:
     (folder / REFERENCE).write_text(json.dumps(told))
 
 
-def _write(reranker: Any, folder: Path, unfixed: float) -> None:
+def write_fast_form(reranker: Any, folder: Path, unfixed: float) -> None:
+    """What CrossEncoder reads. reranker: FlagEmbedding's. unfixed: see `save_cross_encoder`."""
     weights = reranker.model.state_dict()
     tokenizer_json = folder / "tokenizer.json"
     reranker.tokenizer.backend_tokenizer.save(str(tokenizer_json))

@@ -94,8 +94,7 @@ class PassageTokens:
         """Token vectors in the passages' order. Raises DatabaseUnavailable or ModelUnavailable."""
         known = {p.id: self._recent.get((p.id, p.content_hash)) for p in passages}
         if wanted := [p.id for p in passages if known[p.id] is None]:
-            async with self._database.read() as db:
-                stored = await self._vectors.tokens(db, wanted)
+            stored = await self._vectors.tokens(self._database, wanted)
             known |= await asyncio.to_thread(
                 lambda: {passage_id: _read(packed) for passage_id, packed in stored.items()}
             )

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.retrieval.scope import Scope
-from engine.storage.database import driver, unhurried
+from engine.storage.database import driver, fetch_rows, unhurried
+from engine.storage.fixed import Fixed
 from engine.text.analysis import QuestionTerms, fold_term
 
 K1 = 1.2
@@ -182,22 +184,10 @@ async def _look_up(
     db: AsyncConnection, question: QuestionTerms, scope: Scope
 ) -> dict[str, list[tuple[int, int]]]:
     """The question's terms that the index has: term → ids and passages of its forms."""
-    column = "folded" if question.fold else "term"
     values: dict[str, object] = {"terms": list(question.terms)}
-    if scope.readable is None:
-        statement = (
-            f"SELECT {column} AS asked, id, passage_count FROM terms"
-            f" WHERE {column} = ANY(CAST(:terms AS text[])) AND passage_count > 0"
-        )
-    else:
+    if scope.readable is not None:
         values["documents"] = list(scope.readable)
-        statement = (
-            f"SELECT terms.{column} AS asked, terms.id, count(*) AS passage_count FROM terms"
-            " JOIN postings ON postings.term_id = terms.id"
-            f" WHERE terms.{column} = ANY(CAST(:terms AS text[]))"
-            " AND postings.document_id = ANY(CAST(:documents AS int[])) GROUP BY terms.id"
-        )
-    rows = await db.execute(text(statement), values)
+    rows = await fetch_rows(db, _known(question.fold, scope.readable is not None), values)
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for asked, term_id, count in rows:
         found[asked].append((term_id, count))
@@ -270,14 +260,42 @@ async def _scored(
     elif scope.exclude:
         where = "WHERE document_id <> ALL(CAST(:documents AS int[]))"
         values["documents"] = list(scope.exclude)
-    found = "SELECT passage_id, idf, frequency, length FROM asked JOIN postings USING (term_id) " + where
-    if len(set(terms.groups)) < len(terms.groups):
-        # Several marked forms of one term count as one term that occurs that often.
+    several = len(set(terms.groups)) < len(terms.groups)
+    rows = await fetch_rows(db, _bm25(where, several), values)
+    return {passage_id: float(score) for passage_id, score in rows}
+
+
+@cache
+def _known(folded: bool, restricted: bool) -> Fixed:
+    """Forms of terms with the passages that hold them; restricted: of some documents only."""
+    column = "folded" if folded else "term"
+    if not restricted:
+        return Fixed(
+            text(
+                f"SELECT {column} AS asked, id, passage_count FROM terms"
+                f" WHERE {column} = ANY(CAST(:terms AS text[])) AND passage_count > 0"
+            )
+        )
+    return Fixed(
+        text(
+            f"SELECT terms.{column} AS asked, terms.id, count(*) AS passage_count FROM terms"
+            " JOIN postings ON postings.term_id = terms.id"
+            f" WHERE terms.{column} = ANY(CAST(:terms AS text[]))"
+            " AND postings.document_id = ANY(CAST(:documents AS int[])) GROUP BY terms.id"
+        )
+    )
+
+
+@cache
+def _bm25(where: str, several: bool) -> Fixed:
+    """The best passages. several: marked forms of one term count as one term that occurs that often."""
+    found = f"SELECT passage_id, idf, frequency, length FROM asked JOIN postings USING (term_id) {where}"
+    if several:
         found = (
             "SELECT passage_id, max(idf) AS idf, sum(frequency) AS frequency, max(length) AS length"
             f" FROM asked JOIN postings USING (term_id) {where} GROUP BY passage_id, term_group"
         )
-    rows = await db.execute(
+    return Fixed(
         text(
             "WITH asked AS MATERIALIZED (SELECT * FROM unnest(CAST(:ids AS int[]), CAST(:groups AS int[]),"
             " CAST(:idf AS float8[])) AS t (term_id, term_group, idf))"
@@ -285,7 +303,5 @@ async def _scored(
             f" sum(idf * frequency * {K1 + 1} / (frequency + {K1} * ({1 - B} + {B} * length / :mean_length)))"
             f" AS score FROM ({found}) AS found GROUP BY passage_id"
             " ORDER BY score DESC, passage_id LIMIT :limit"
-        ),
-        values,
+        )
     )
-    return {passage_id: float(score) for passage_id, score in rows}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.retrieval.scope import Scope
-from engine.storage.database import Database, driver, setting, unhurried
+from engine.storage.database import Database, driver, fetch_rows, setting, unhurried
+from engine.storage.fixed import Fixed
 from engine.storage.migrate import LOCK
 
 Vector = NDArray[np.float32]
@@ -97,13 +99,7 @@ class VectorIndex:
         async with AsyncExitStack() as wider:
             if 2 * limit > EF_SEARCH:
                 await wider.enter_async_context(setting(db, "hnsw.ef_search", str(min(2 * limit, 1000))))
-            rows = await db.execute(
-                text(
-                    f"SELECT passage_id, -(embedding <#> :vector) AS similarity FROM {self.table} {where}"
-                    f" ORDER BY {order} LIMIT :limit"
-                ),
-                values,
-            )
+            rows = await fetch_rows(db, _nearest(self.table, where, order), values)
         found = {passage_id: float(similarity) for passage_id, similarity in rows}
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
@@ -113,24 +109,13 @@ class VectorIndex:
         """Cosine similarities of given passages; those without a vector are left out."""
         if not passage_ids:
             return {}
-        rows = await db.execute(
-            text(
-                f"SELECT passage_id, -(embedding <#> :vector) FROM {self.table}"
-                " WHERE passage_id = ANY(CAST(:ids AS int[]))"
-            ),
-            {"vector": HalfVector(vector), "ids": list(passage_ids)},
-        )
+        values = {"vector": HalfVector(vector), "ids": list(passage_ids)}
+        rows = await fetch_rows(db, _similarities(self.table), values)
         return {passage_id: float(similarity) for passage_id, similarity in rows}
 
-    async def tokens(self, db: AsyncConnection, passage_ids: Sequence[int]) -> dict[int, bytes]:
+    async def tokens(self, database: Database, passage_ids: Sequence[int]) -> dict[int, bytes]:
         """Packed token vectors of given passages, where there are any."""
-        rows = await db.execute(
-            text(
-                f"SELECT passage_id, tokens FROM {self.table}"
-                " WHERE passage_id = ANY(CAST(:ids AS int[])) AND tokens IS NOT NULL"
-            ),
-            {"ids": list(passage_ids)},
-        )
+        rows = await database.fetch(_tokens(self.table), {"ids": list(passage_ids)})
         return {passage_id: bytes(tokens) for passage_id, tokens in rows}
 
     async def documents_missing(self, db: AsyncConnection) -> list[int]:
@@ -142,3 +127,33 @@ class VectorIndex:
             )
         )
         return [document_id for (document_id,) in rows]
+
+
+@cache
+def _nearest(table: str, where: str, order: str) -> Fixed:
+    return Fixed(
+        text(
+            f"SELECT passage_id, -(embedding <#> :vector) AS similarity FROM {table} {where}"
+            f" ORDER BY {order} LIMIT :limit"
+        )
+    )
+
+
+@cache
+def _similarities(table: str) -> Fixed:
+    return Fixed(
+        text(
+            f"SELECT passage_id, -(embedding <#> :vector) FROM {table}"
+            " WHERE passage_id = ANY(CAST(:ids AS int[]))"
+        )
+    )
+
+
+@cache
+def _tokens(table: str) -> Fixed:
+    return Fixed(
+        text(
+            f"SELECT passage_id, tokens FROM {table}"
+            " WHERE passage_id = ANY(CAST(:ids AS int[])) AND tokens IS NOT NULL"
+        )
+    )

@@ -16,18 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from engine.errors import DatabaseUnavailable
 from engine.observability.trace import NOWHERE, AnySpan, note_pool_wait, note_statement, span
 from engine.storage.connections import CUT, Opener, open_pool, says_full
+from engine.storage.failures import too_slow, translated
 from engine.storage.fixed import Fixed, FixedRow
-from engine.storage.pool import PoolStatus, Queue, QueueTimeout
+from engine.storage.pool import PoolStatus, Queue
 
-# SQLSTATE classes: connection exception, insufficient resources, operator intervention.
-CONNECTION_STATES = ("08", "53", "57")
-# Invalid authorisation, no such database. pgBouncer says it in words only.
-REFUSED_STATES = ("28", "3D")
-QUERY_CANCELED = "57014"
-TEMPORARY_SPACE = "53400"
 IDLE_IN_TRANSACTION_SECONDS = 60
 # A server that does not even end a statement that takes too long is waited for no longer.
 HANGS_SECONDS = 2.0
@@ -110,9 +104,11 @@ class Database:
         Each sees what is committed when it begins. One whose connection breaks is run
         again on another, once.
         """
-        connection = _Connection(self._reading, always_again=True, seconds=self._hangs_after)
+        connection = _Connection(
+            self._reading, always_again=True, seconds=self._hangs_after, quick=not self._bounced
+        )
         with span("database: read") as traced:
-            async with _translated(), self._taken(connection, traced) as db:
+            async with translated(), self._taken(connection, traced) as db:
                 yield db
                 # What was read is read: a connection that breaks now is only thrown away.
                 with contextlib.suppress(sqlalchemy_errors.DBAPIError):
@@ -121,14 +117,14 @@ class Database:
     async def fetch(self, statement: Fixed, given: Mapping[str, object]) -> Sequence[Any]:
         """All rows of one statement that changes nothing, as `read` gives them, for a third of the cost."""
         if not self._bounced:  # pgBouncer wants a transaction
-            async with _translated():
+            async with translated():
                 try:
                     with span("database: read") as traced:
                         return await self._alone(statement, given, traced)
                 except TimeoutError:
                     raise
                 except asyncpg.QueryCanceledError as error:
-                    raise _too_slow() from error
+                    raise too_slow() from error
                 except _DRIVER_ERRORS:
                     pass  # run again on another connection
         async with self.read() as db:
@@ -147,14 +143,14 @@ class Database:
                     return await fetch_within(db, statement, given)
             except asyncpg.UniqueViolationError as error:
                 raise Unsettled from error
-        async with _translated():
+        async with translated():
             try:
                 with span("database: write") as traced:
                     return await self._alone(statement, given, traced)
             except TimeoutError:
                 raise
             except asyncpg.QueryCanceledError as error:
-                raise _too_slow() from error
+                raise too_slow() from error
             except _DRIVER_ERRORS as error:
                 raise Unsettled from error
 
@@ -189,20 +185,20 @@ class Database:
         """
         connection = _Connection(self._pool, always_again=False, seconds=None)
         with span("database: write") as traced:
-            async with _translated(), self._taken(connection, traced) as db:
+            async with translated(), self._taken(connection, traced) as db:
                 yield db
                 await db.commit()
 
     @asynccontextmanager
     async def direct(self) -> AsyncIterator[AsyncConnection]:
         """As `write`, never through pgBouncer: for what changes the schema and may take long."""
-        async with _translated(), self._aside() as db, db.begin():
+        async with translated(), self._aside() as db, db.begin():
             yield db
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:
         """A connection outside any transaction, for statements that refuse one (VACUUM)."""
-        async with _translated(), self._aside() as db:
+        async with translated(), self._aside() as db:
             yield await db.execution_options(isolation_level="AUTOCOMMIT")
 
     def pool_status(self) -> PoolStatus:
@@ -248,13 +244,17 @@ class _Connection(AsyncConnection):
     """Runs a statement again, once, where its connection breaks and that is safe.
 
     always_again: every statement, not only the first. seconds: longest wait for one.
+    quick: whether statements need no transaction, and may go straight to the driver.
     """
 
-    def __init__(self, pool: AsyncEngine, *, always_again: bool, seconds: float | None) -> None:
+    def __init__(
+        self, pool: AsyncEngine, *, always_again: bool, seconds: float | None, quick: bool = False
+    ) -> None:
         super().__init__(pool)
         self._always_again = always_again
         self._again = True
         self._seconds = seconds
+        self.quick = quick
 
     async def execute(
         self, statement: Executable, parameters: Any = None, *, execution_options: Any = None
@@ -268,6 +268,27 @@ class _Connection(AsyncConnection):
             return await self._run(statement, parameters, execution_options)
         finally:
             self._again = self._always_again
+
+    async def fetch(self, statement: Fixed, given: Mapping[str, object]) -> Sequence[Any]:
+        """All rows, where it is `quick`; through `execute`, on another connection, if this one breaks."""
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await _run_fixed(await driver(self), statement, given)
+        except asyncpg.QueryCanceledError as error:
+            raise too_slow() from error
+        except TimeoutError:
+            await self.invalidate()  # what it waits for may still come
+            raise
+        except _DRIVER_ERRORS:
+            await self.invalidate()
+            await self.rollback()  # of nothing: it has gone with its connection
+            return (await self.execute(statement.statement, dict(given))).all()
+        except asyncio.CancelledError:
+            await self.invalidate()
+            raise
+        finally:
+            note_statement(time.perf_counter() - started)
 
     async def _run(self, statement: Executable, parameters: Any, options: Any) -> CursorResult[Any]:
         started = time.perf_counter()
@@ -288,6 +309,13 @@ async def setting(db: AsyncConnection, name: str, value: str) -> AsyncIterator[N
         # Where this fails, the transaction or the connection has failed, and takes the value along.
         with contextlib.suppress(sqlalchemy_errors.DBAPIError):
             await db.execute(text(f"RESET {name}"))
+
+
+async def fetch_rows(db: AsyncConnection, statement: Fixed, given: Mapping[str, object]) -> Sequence[Any]:
+    """All rows of a statement that changes nothing: on a connection of `read` for a third of the cost."""
+    if isinstance(db, _Connection) and db.quick:
+        return await db.fetch(statement, given)
+    return (await db.execute(statement.statement, dict(given))).all()
 
 
 async def fetch_within(
@@ -321,67 +349,3 @@ async def _run_fixed(connection: Any, statement: Fixed, given: Mapping[str, obje
         statement.sql, *statement.arguments(given), record_class=FixedRow
     )
     return rows
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except (QueueTimeout, sqlalchemy_errors.TimeoutError) as error:
-        raise DatabaseUnavailable(
-            "Every database connection is busy.", hint="Try again in a moment, or raise DATABASE_POOL_SIZE."
-        ) from error
-    except sqlalchemy_errors.StatementError as error:
-        raise _in_our_terms(error) or error from error.orig
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,  # told to end by the server, and asked before the end came
-    ) as error:
-        raise (_full() if says_full(error) else _unreachable()) from error
-
-
-def _in_our_terms(error: sqlalchemy_errors.StatementError) -> DatabaseUnavailable | None:
-    """None for an error that is a mistake of ours."""
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    if says_full(error.orig):
-        return _full()
-    if state == QUERY_CANCELED:
-        return _too_slow()
-    if state == TEMPORARY_SPACE:
-        return DatabaseUnavailable(
-            "The database has no room for its temporary files.",
-            hint="Ask for less at once, or raise PostgreSQL's temp_file_limit.",
-        )
-    if state[:2] in REFUSED_STATES or "authentication failed" in str(error.orig):
-        return DatabaseUnavailable(
-            "The database refuses the login.", hint="Check user, password and database in its address."
-        )
-    lost = isinstance(error.orig, OSError) or isinstance(error, sqlalchemy_errors.InterfaceError)
-    lost = lost or isinstance(getattr(error.orig, "__cause__", None), CUT)  # while it was being opened
-    if isinstance(error, sqlalchemy_errors.DBAPIError):
-        lost = lost or error.connection_invalidated
-    return _unreachable() if lost or state[:2] in CONNECTION_STATES else None
-
-
-def _too_slow() -> DatabaseUnavailable:
-    return DatabaseUnavailable(
-        "The database takes too long.", hint="Try again, or raise DATABASE_STATEMENT_TIMEOUT_SECONDS."
-    )
-
-
-def _full() -> DatabaseUnavailable:
-    return DatabaseUnavailable(
-        "Every connection of the database server is busy.",
-        hint="Try again in a moment, or raise default_pool_size of pgBouncer, max_connections of PostgreSQL.",
-    )
-
-
-def _unreachable() -> DatabaseUnavailable:
-    return DatabaseUnavailable(
-        "The database does not answer.", hint="It is tried again with the next request."
-    )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Select
+from sqlalchemy import Select, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
@@ -36,9 +36,9 @@ class Fixed:
 
     __slots__ = ("_bound", "_names", "sql", "statement")
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[Any] | TextClause) -> None:
         compiled = statement.compile(dialect=_DIALECT)
-        self.statement = statement
+        self.statement: Any = statement
         self.sql = str(compiled)
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._bound = dict(compiled.params)
