@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -23,10 +24,6 @@ _CANDIDATE = 250  # of its place in a result, with its scores
 
 def _names(kind: type[Any]) -> str:
     return ",".join(field.name for field in fields(kind))
-
-
-def _values(value: Any) -> list[Any]:
-    return [getattr(value, field.name) for field in fields(value)]
 
 
 def _encode_embedding(value: Embedding) -> bytes:
@@ -57,8 +54,12 @@ def _embedding_size(value: Embedding) -> int:
 EMBEDDING: Codec[Embedding] = Codec("embedding 1", _encode_embedding, _decode_embedding, _embedding_size)
 
 
+_of_passage = attrgetter(*_names(Passage).split(","))
+_of_candidate = attrgetter(*_names(Candidate).split(",")[1:])
+
+
 def _encode_retrieval(value: Retrieval) -> bytes:
-    rows = [[_values(c.passage), *_values(c)[1:]] for c in value.candidates]
+    rows = [[_of_passage(c.passage), *_of_candidate(c)] for c in value.candidates]
     return bytes(msgpack.packb([rows, value.found, value.notice, value.reranker]))
 
 

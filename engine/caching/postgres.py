@@ -11,7 +11,7 @@ from sqlalchemy import Text, bindparam, delete, func, select, text
 
 from engine.caching.base import LayerCounts, LayerUsage
 from engine.errors import DatabaseUnavailable
-from engine.storage.database import Database
+from engine.storage.database import Database, Unsettled
 from engine.storage.fixed import Fixed
 from engine.storage.tables import cache_entries
 
@@ -23,13 +23,15 @@ _GET = Fixed(
     )
 )
 # In the order of keys: two processes that write the same ones never wait for each other.
-_SET = text(
-    "INSERT INTO cache_entries (key, value, size, expires_at)"
-    " SELECT key, value, length(value), now() + seconds * interval '1 second'"
-    " FROM unnest(CAST(:keys AS text[]), CAST(:values AS bytea[]), CAST(:seconds AS float8[]))"
-    " AS given (key, value, seconds) ORDER BY key"
-    " ON CONFLICT (key) DO UPDATE"
-    " SET value = EXCLUDED.value, size = EXCLUDED.size, expires_at = EXCLUDED.expires_at"
+_SET = Fixed(
+    text(
+        "INSERT INTO cache_entries (key, value, size, expires_at)"
+        " SELECT key, value, length(value), now() + seconds * interval '1 second'"
+        " FROM unnest(CAST(:keys AS text[]), CAST(:values AS bytea[]), CAST(:seconds AS float8[]))"
+        " AS given (key, value, seconds) ORDER BY key"
+        " ON CONFLICT (key) DO UPDATE"
+        " SET value = EXCLUDED.value, size = EXCLUDED.size, expires_at = EXCLUDED.expires_at"
+    )
 )
 
 
@@ -75,10 +77,9 @@ class PostgresLayer:
         values, seconds = zip(*taken.values(), strict=True)
         given = {"keys": list(taken), "values": list(values), "seconds": list(seconds)}
         try:
-            async with self._database.write() as db:
-                await db.execute(_SET, given)
+            await self._database.change(_SET, given)
             self.counts.writes += len(taken)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, Unsettled):
             self.counts.errors += len(taken)
 
     async def clear(self) -> bool:

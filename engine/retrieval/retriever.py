@@ -283,7 +283,8 @@ async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reran
         )
     )
     head = [next(moved) if v is not None else c for c, v in zip(head, scores.values, strict=True)]
-    head = _in_step(head)
+    if len(scored) < len(head):
+        head = _in_step(head)
     floor = min((c.score for c in head), default=0.0)
     top = max((c.score for c in tail), default=0.0)
     tail = [replace(c, score=c.score - max(0.0, top - floor)) for c in tail]

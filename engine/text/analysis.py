@@ -85,6 +85,7 @@ def analyse(text: str, language: str) -> list[str]:
     return _stem([t[:_LONGEST] for t in terms])
 
 
+@lru_cache(512)  # each part of an answer asks it again
 def analyse_question(text: str) -> QuestionTerms:
     """Terms of a question; its language is found here."""
     fold = is_undiacritic_vietnamese(text)

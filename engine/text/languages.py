@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from engine.text.normalisation import fold_diacritics
@@ -55,7 +55,11 @@ def detect_language(text: str) -> str:
     Vietnamese is told by syllables that carry marks, English by its function words; only
     other texts load py3langid's model (0.7 s and 80 MB, once).
     """
-    text = text[:_SAMPLE]
+    return _language_of(text[:_SAMPLE])
+
+
+@lru_cache(512)  # each part of an answer asks it of the question
+def _language_of(text: str) -> str:
     words = [w.lower() for w in _WORD.findall(text)]
     if not words:
         return UNKNOWN
@@ -76,6 +80,7 @@ def prepare() -> None:
     _identifier()
 
 
+@lru_cache(512)
 def is_undiacritic_vietnamese(question: str) -> bool:
     """Whether this is Vietnamese typed without its marks ("luat dau thau quy dinh gi").
 
