@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 LEXICAL_WEIGHT = 0.37
 # Where the embedder cannot read the question, its vectors only break ties.
 LEXICAL_WEIGHT_UNREADABLE = 0.85
+# Where the best BM25 score is less than this share of what the question's words are worth, next to
+# none of them occur, as with a question in another language: such hits count in proportion.
+_FEW_WORDS = 0.15
 # No candidate stands out by more than this many deviations: one lone hit must not decide alone.
 _LARGEST = 6.0
 
@@ -25,6 +28,7 @@ def fuse(
     lexical: Mapping[int, float],
     dense: Mapping[int, float],
     *,
+    worth: float = 0.0,
     undiacritic: bool = False,
     readable: bool = True,
 ) -> dict[int, float]:
@@ -33,13 +37,19 @@ def fuse(
     lexical: BM25 scores; an id it lacks has none of the question's terms. dense: cosines.
         Give each side's exact scores for the other's candidates too where they are known;
         a missing cosine counts as the lowest one given.
+    worth: the BM25 score of an average passage with each of the question's words once, those that
+        no passage has among them; 0 where it is not known.
     undiacritic: the question is Vietnamese without marks, which embedders hardly understand.
     readable: whether the embedder knows the question's language at all.
     """
     ids = [*lexical, *(i for i in dense if i not in lexical)]
     if not ids:
         return {}
-    weight = LEXICAL_WEIGHT if readable and not undiacritic else LEXICAL_WEIGHT_UNREADABLE
+    if readable and not undiacritic:
+        enough = _FEW_WORDS * worth
+        weight = LEXICAL_WEIGHT * min(1.0, max(lexical.values(), default=0.0) / enough if enough else 1.0)
+    else:
+        weight = LEXICAL_WEIGHT_UNREADABLE
     lowest = min(dense.values(), default=0.0)
     words = np.array([lexical.get(i, 0.0) for i in ids])
     vectors = np.array([dense.get(i, lowest) for i in ids])

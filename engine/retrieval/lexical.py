@@ -46,12 +46,15 @@ class WeightedTerms:
     group: which of the question's terms each id stands for; several ids share a group when
         a term without diacritics matches all its marked forms.
     idf: of the group. frequency: passages that hold the group's terms, at most.
+    worth: inverse document frequencies of all of the question's terms together, those that the
+        index lacks among them: the BM25 score of a passage of mean length with each of them once.
     """
 
     ids: tuple[int, ...]
     groups: tuple[int, ...]
     idf: tuple[float, ...]
     frequency: tuple[int, ...]
+    worth: float
 
 
 async def add_postings(
@@ -173,7 +176,7 @@ async def weigh(db: AsyncConnection, question: QuestionTerms, scope: Scope) -> W
             groups.append(group)
             idf.append(rare[term])
             frequency.append(in_passages)
-    return WeightedTerms(tuple(ids), tuple(groups), tuple(idf), tuple(frequency))
+    return WeightedTerms(tuple(ids), tuple(groups), tuple(idf), tuple(frequency), sum(rare.values()))
 
 
 def _idf(in_passages: int, passages: int) -> float:
@@ -233,6 +236,7 @@ def _essential(terms: WeightedTerms) -> WeightedTerms:
         groups=tuple(terms.groups[i] for i in kept),
         idf=tuple(terms.idf[i] for i in kept),
         frequency=tuple(terms.frequency[i] for i in kept),
+        worth=terms.worth,
     )
 
 

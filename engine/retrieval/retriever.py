@@ -251,7 +251,7 @@ class Retriever:
         by_words |= await lexical.scores(db, terms, scope, only_vector)
         if embedding is not None:
             by_vector |= await self._vectors.similarities(db, embedding.vector, only_words)
-        fused = fuse(by_words, by_vector, undiacritic=asked.fold)
+        fused = fuse(by_words, by_vector, worth=terms.worth, undiacritic=asked.fold)
         return {i: (by_words.get(i), by_vector.get(i), score) for i, score in fused.items()}
 
 

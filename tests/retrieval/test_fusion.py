@@ -58,3 +58,22 @@ def test_one_lone_lexical_hit_does_not_drown_a_hundred_vectors() -> None:
     dense = {i: 0.95 - i / 1000 for i in range(100)}
     fused = fuse({99: 1.0}, dense)
     assert fused[0] > 0.3
+
+
+def test_a_chance_hit_of_a_question_whose_words_hardly_occur_does_not_decide() -> None:
+    lexical = {1: 0.5}
+    dense = {1: 0.86, 2: 0.80, 3: 0.90}
+    assert _best(fuse(lexical, dense)) == 1
+    assert _best(fuse(lexical, dense, worth=50.0)) == 3
+
+
+def test_words_that_occur_count_in_full() -> None:
+    lexical = {1: 0.5}
+    dense = {1: 0.86, 2: 0.80, 3: 0.90}
+    assert fuse(lexical, dense, worth=3.0) == fuse(lexical, dense)
+    assert fuse(lexical, dense, worth=50.0, undiacritic=True) == fuse(lexical, dense, undiacritic=True)
+
+
+def test_words_alone_keep_their_order_however_few_occur() -> None:
+    fused = fuse({7: 0.2, 8: 0.3}, {}, worth=500.0)
+    assert fused == {7: 0.0, 8: 1.0}

@@ -10,9 +10,10 @@ import bm25s
 import numpy as np
 import pytest
 
-from engine.documents.model import PassageDraft
+from engine.documents.model import DocumentFilter, PassageDraft
 from engine.engine import Engine
 from engine.retrieval import lexical
+from engine.retrieval.scope import resolve_scope
 from engine.text.analysis import analyse, analyse_question
 
 from ..conftest import OpenEngine
@@ -83,6 +84,16 @@ async def test_scores_are_those_of_a_reference_library(
             expected = reference.get_scores(list(terms.terms)) * (lexical.K1 + 1)
             ours = {c.passage.id: c.lexical for c in await engine.search(query, k=1000, pipeline="bm25")}
             np.testing.assert_allclose([ours.get(i, 0.0) for i in ids], expected, rtol=1e-4, atol=1e-4)
+
+
+async def test_a_word_that_the_index_lacks_counts_in_what_the_words_are_worth(corpus: Engine) -> None:
+    async with corpus.database.read() as db:
+        scope = await resolve_scope(db, DocumentFilter())
+        known = await lexical.weigh(db, analyse_question("package price"), scope)
+        more = await lexical.weigh(db, analyse_question("package price zebra"), scope)
+    assert known.worth == pytest.approx(sum(known.idf))
+    assert more.idf == known.idf
+    assert more.worth > known.worth + max(known.idf)
 
 
 async def test_frequent_terms_beyond_the_budget_only_complete_the_scores(
