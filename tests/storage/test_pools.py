@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import DatabaseUnavailable
 from engine.storage import connections
-from engine.storage.database import Database, Unsettled, setting
+from engine.storage.database import Database, Unsettled, fetch_rows, setting
 from engine.storage.embedded import embedded_postgres
 from engine.storage.fixed import Fixed
 from engine.storage.pool import PoolStatus
@@ -160,7 +160,20 @@ async def told(pool: Database, seconds: float = 0.0) -> str:
     return said
 
 
-async def test_rows_straight_from_the_driver_survive_what_a_read_survives(make_pool: MakePool) -> None:
+async def told_among_others(pool: Database, seconds: float = 0.0) -> str:
+    """On a connection that was taken to read more."""
+    async with pool.read() as db:
+        for wait in (0.0, seconds):
+            (row,) = await fetch_rows(db, SLOW, {"told": "Điều 5", "seconds": wait})
+        assert (await db.execute(text("SELECT 3"))).scalar_one() == 3
+    said: str = row.told
+    return said
+
+
+@pytest.mark.parametrize("told", [told, told_among_others], ids=["alone", "among others"])
+async def test_rows_straight_from_the_driver_survive_what_a_read_survives(
+    make_pool: MakePool, told: Callable[..., Coroutine[Any, Any, str]]
+) -> None:
     pool = make_pool(statement_timeout_seconds=1)
     await fill(pool, 4)
     await cut_everything(pool)
@@ -215,7 +228,7 @@ async def says_goodbye_early(url: str, folder: Path) -> AsyncIterator[tuple[str,
     await asyncio.gather(*passing)
 
 
-@pytest.mark.parametrize("way", ["read", "write", "fetch"])
+@pytest.mark.parametrize("way", ["read", "write", "fetch", "fetch among others"])
 async def test_a_connection_that_is_told_to_end_but_has_not_yet_costs_nothing(
     database_url: str, tmp_path: Path, way: str
 ) -> None:
@@ -224,8 +237,8 @@ async def test_a_connection_that_is_told_to_end_but_has_not_yet_costs_nothing(
         await one(pool)
         goodbye()
         await asyncio.sleep(0.05)  # the words are there before the next statement
-        if way == "fetch":
-            assert await told(pool) == "Điều 5"
+        if way.startswith("fetch"):
+            assert await (told if way == "fetch" else told_among_others)(pool) == "Điều 5"
         else:
             async with getattr(pool, way)() as db:
                 assert (await db.execute(text("SELECT 2"))).scalar_one() == 2
