@@ -133,7 +133,13 @@ async def _pool(database: Database, *, running: bool) -> Check:
     began = time.perf_counter()
     try:
         async with AsyncExitStack() as taken:
-            dbs = await asyncio.gather(*(taken.enter_async_context(database.read()) for _ in range(wanted)))
+            taking = (taken.enter_async_context(database.read()) for _ in range(wanted))
+            # Where one fails, the others are waited for: what came later would not be given back.
+            given = await asyncio.gather(*taking, return_exceptions=True)
+            dbs = [db for db in given if not isinstance(db, BaseException)]
+            for failure in given:
+                if isinstance(failure, BaseException):
+                    raise failure
             each = (time.perf_counter() - began) * 1000 / wanted
             # Through pgBouncer a server is given with the first statement only.
             await asyncio.gather(*(db.execute(text("SELECT 1")) for db in dbs))
