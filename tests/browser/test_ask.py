@@ -147,12 +147,13 @@ def test_stop_keeps_what_was_written(
         tab = open_tab(f"{address}/documents")
         upload(tab.page, note)
         tab.page.get_by_role("link", name="Chat", exact=True).click()
-        for how in ("Stop", "Escape", "Regenerate"):
+        for answers, how in enumerate(("Stop", "Escape", "Regenerate"), start=1):
             if how == "Regenerate":  # by a run of the page
                 tab.page.get_by_role("button", name=how).click()
                 expect(tab.page.locator(".stage")).to_be_visible()
             else:
                 ask(tab.page, f"How much is refunded for meals abroad ({how})?")
+                expect(tab.page.locator(".answer")).to_have_count(answers)  # the one before says it, too
             expect(tab.page.locator(".answer").last).to_contain_text("slow answer goes on")
             if how == "Escape":
                 tab.page.get_by_test_id("stChatInputTextArea").press("Escape")
