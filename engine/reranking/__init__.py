@@ -16,6 +16,7 @@ from engine.reranking.openai import OpenAIReranker
 from engine.reranking.options import RerankerOptions
 from engine.reranking.remote import RemoteReranker
 from engine.reranking.tokens import PassageTokens
+from engine.reranking.vectrix import carried
 from engine.retrieval.embedders.base import Embedding
 
 
@@ -34,7 +35,10 @@ class RerankerParts:
 
 
 def _built_in(parts: RerankerParts) -> Reranker | None:
-    return LateInteractionReranker(parts.embed_question, parts.tokens) if parts.tokens else None
+    if parts.tokens is None:
+        return None
+    second = open_colbert(parts.options) if carried() else None
+    return LateInteractionReranker(parts.embed_question, parts.tokens, second)
 
 
 def _cascade(parts: RerankerParts) -> Reranker:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from engine.documents.model import Passage
 from engine.reranking.combination import Support
+
+if TYPE_CHECKING:
+    from engine.reranking.local import LocalReranker
 
 Status = Literal["ready", "idle", "loading", "failed"]
 BUILT_IN = "built-in"  # needs no model of its own, and stands in for others
@@ -19,7 +22,8 @@ class Scores:
 
     values: higher is better, any scale; None where it could not tell (a deadline that passed, a
         request that failed): such a passage keeps its place.
-    scale, support: how they join the retrieval's scores; see `combine`.
+    scale, support: how they join the retrieval's scores; see `added`.
+    second: reads the first few again where they are nearly level; see `read_again`.
     served_by: name of the reranker that made them; another one may have stood in.
     notice: a sentence for the reader where this is not all that was asked for; usually empty.
     prompt_tokens, completion_tokens: of a language model. cost_usd: nothing for a model of
@@ -34,6 +38,7 @@ class Scores:
     completion_tokens: int = 0
     cost_usd: float | None = 0.0
     support: Support | None = None
+    second: LocalReranker | None = None
 
 
 @dataclass(frozen=True, slots=True)

