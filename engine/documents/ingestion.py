@@ -16,7 +16,7 @@ from engine.access.collections import DEFAULT
 from engine.access.principal import OPEN, Access
 from engine.documents.index import DocumentIndex, IndexedPassage, PreparedDocument
 from engine.documents.jobs import FileProgress, FileStage, Job, Upload
-from engine.documents.metadata import guess_metadata
+from engine.documents.metadata import guess_metadata, opening
 from engine.documents.model import Document, Metadata, ParsedDocument, PassageDraft
 from engine.documents.parsing import ParsingLimits, check_name, format_of
 from engine.documents.parsing.sandbox import parse_in_process
@@ -294,9 +294,13 @@ class Ingestion:
     async def ingest_passages(self, documents: Sequence[SplitDocument], tags: Sequence[str] = ()) -> None:
         """Store documents that are split already, under these tags: for test collections.
 
-        They are embedded together, which is faster than one by one, and stored one by one. An operator's.
+        One without a title is called by its first words. They are embedded together, which is faster than
+        one by one, and stored one by one. An operator's.
         """
         self._access.require("operate")
+        documents = [
+            (name, title or (opening(own[0].text) if own else "") or name, own) for name, title, own in documents
+        ]
         embedded = await asyncio.gather(
             *(self._embed(own, title, "und", lambda stage, done, total: None) for _, title, own in documents)
         )
@@ -309,7 +313,7 @@ class Ingestion:
                     content=content,
                     content_hash=hashlib.sha256(content).hexdigest(),
                     page_count=None,
-                    metadata=Metadata(title=title or name, language="und", tags=tuple(tags)),
+                    metadata=Metadata(title=title, language="und", tags=tuple(tags)),
                     passages=passages,
                 )
             )

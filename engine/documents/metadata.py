@@ -18,6 +18,7 @@ from engine.text.normalisation import fold_diacritics, normalise
 _HEAD = 40  # blocks in which a document introduces itself
 _COVER = 12  # blocks in which a bare date is the document's own
 _MAX_TITLE = 200  # characters
+_OPENING = 80
 _SEEN = 1_000  # characters of a block that are looked at; what introduces a document is shorter
 _LANGUAGE_SAMPLE = 20_000  # characters, from its start, its middle and its end
 
@@ -108,6 +109,12 @@ def guess_metadata(parsed: ParsedDocument, file_name: str) -> Metadata:
         effective_on=_effective_on(parsed, published, consolidated=kind == "văn bản hợp nhất"),
         tags=_tags(kind, title),
     )
+
+
+def opening(text: str) -> str:
+    """The first words of a text that has no title, as they stand there: up to 80 characters of one line."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= _OPENING else line[:_OPENING].rsplit(maxsplit=1)[0]
 
 
 def _sample(blocks: Sequence[Block]) -> str:
