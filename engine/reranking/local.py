@@ -156,7 +156,17 @@ def own_model(reranker: Reranker | None) -> LocalReranker | None:
     return reranker
 
 
+def models_used(reranker: Reranker | None) -> list[LocalReranker]:
+    """Its own, and the one that reads near ties again, where there are such."""
+    second: LocalReranker | None = None
+    inner = reranker
+    while inner is not None and second is None:
+        second = getattr(inner, "second", None)
+        inner = getattr(inner, "inner", None)
+    return [model for model in (own_model(reranker), second) if model is not None]
+
+
 async def settled(reranker: Reranker | None) -> None:
-    """Load the model of a reranker that has one, and wait: a measurement of what stands in is none."""
-    if (model := own_model(reranker)) is not None:
+    """Load the models that a reranker has, and wait: a measurement of what stands in is none."""
+    for model in models_used(reranker):
         await model.loaded()

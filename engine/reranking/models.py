@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from engine.errors import BadInput
 from engine.reranking.base import Reranker, RerankerState
-from engine.reranking.local import LocalReranker, own_model
+from engine.reranking.local import LocalReranker, own_model, settled
 
 
 class RerankerModels:
@@ -23,10 +23,11 @@ class RerankerModels:
             model.load()
 
     async def loaded(self, name: str) -> RerankerState:
-        """Load it and wait for that: measurements do, questions need not. Raises BadInput."""
-        if (model := self._find(name)) is not None:
-            await model.loaded()
+        """Load it, and what reads near ties again for it, and wait: measurements do, questions need not. Raises BadInput."""
+        if name not in self._rerankers:
+            raise BadInput(f"There is no reranker “{name}”.")
         reranker = self._rerankers[name]
+        await settled(self._rerankers.get(self._aliases.get(name, name)))
         return reranker.state() if reranker else RerankerState()
 
     async def reload(self, name: str) -> None:
