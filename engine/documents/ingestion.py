@@ -299,7 +299,8 @@ class Ingestion:
         """
         self._access.require("operate")
         documents = [
-            (name, title or (opening(own[0].text) if own else "") or name, own) for name, title, own in documents
+            (name, title or (opening(own[0].text) if own else "") or name, own)
+            for name, title, own in documents
         ]
         embedded = await asyncio.gather(
             *(self._embed(own, title, "und", lambda stage, done, total: None) for _, title, own in documents)

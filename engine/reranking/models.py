@@ -23,7 +23,10 @@ class RerankerModels:
             model.load()
 
     async def loaded(self, name: str) -> RerankerState:
-        """Load it, and what reads near ties again for it, and wait: measurements do, questions need not. Raises BadInput."""
+        """Load it, and what reads near ties again for it, and wait for that: measurements do.
+
+        Questions need not. Raises BadInput.
+        """
         if name not in self._rerankers:
             raise BadInput(f"There is no reranker “{name}”.")
         reranker = self._rerankers[name]
