@@ -10,6 +10,8 @@ import pytest
 
 from engine.access.principal import Principal, acting
 from engine.documents.jobs import Upload
+from engine.documents.model import DocumentFilter
+from engine.documents.queries import DocumentQuery
 from engine.engine import Engine
 from engine.errors import BadInput, NotAllowed, NotFound
 from engine.evaluation import exchange
@@ -95,6 +97,17 @@ async def test_a_corpus_of_its_own_is_added_under_a_tag_and_found_again(engine: 
     assert figures.judged == 1 and figures.reachable == 1.0
     with pytest.raises(BadInput, match="documents of its own"):
         await engine.comparison.sets.add_from_chat(report.set.id)
+
+
+async def test_a_document_without_a_title_is_called_by_its_first_words(engine: Engine) -> None:
+    text = "Hồ sơ dự thầu có hiệu lực chín mươi ngày kể từ thời điểm đóng thầu, nếu không có quy định khác."
+    corpus = jsonl([{"id": "r1", "title": "", "text": f"{text}\n\nVà được gia hạn."}])
+    queries = jsonl([{"id": "1", "text": "Hồ sơ dự thầu có hiệu lực bao lâu?"}])
+    report = await imported(engine, packed(corpus=corpus, queries=queries, qrels=HEADER + b"1\tr1\t1\n"))
+    await engine.comparison.documents.add(report.set.id)
+    await engine.comparison.documents.wait(report.set.id)
+    [document] = (await engine.documents.list(DocumentQuery(DocumentFilter(text="hiệu lực")))).rows
+    assert document.metadata.title == text[:80].rpartition(" ")[0]
 
 
 async def test_each_wrong_line_is_told_and_costs_only_itself(engine: Engine) -> None:

