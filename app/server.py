@@ -59,6 +59,15 @@ SWITCH_SECONDS = 0.001
 COLLECTIONS = 20_000, 20, 50
 
 
+def collect_from_now_on() -> None:
+    """Look for garbage again, among what is made from now on."""
+    # What is alive now stays: without this each collection walks through all of it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTIONS)
+    gc.enable()
+
+
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
     """Open the engine before the first request, close it after the last."""
@@ -71,11 +80,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Engine]]:
     sys.setswitchinterval(SWITCH_SECONDS)
     async with open_engine(settings) as engine:
         await engine.embed_question("warm-up")
-        # What is alive now stays: without this each collection walks through all of it.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECTIONS)
-        gc.enable()
+        collect_from_now_on()
         # Or the first question in another language stops the loop; nobody waits for it now.
         languages = asyncio.create_task(asyncio.to_thread(prepare_languages))
         publish(Bridge(engine, asyncio.get_running_loop()))

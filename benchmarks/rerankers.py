@@ -261,7 +261,9 @@ def _held(device: str) -> int:
 
 async def _memory(options: argparse.Namespace) -> None:
     """The app's process: the engine with all its parts, the pages' code loaded, users who ask at once."""
-    import app.server  # noqa: F401  what the server's process holds beside the engine
+    from app.server import (
+        collect_from_now_on,
+    )  # and with it what the server's process holds beside the engine
 
     settings = load_settings(
         _env_file=None,
@@ -279,6 +281,7 @@ async def _memory(options: argparse.Namespace) -> None:
                 [(r.id, r.title, split_passages(plain_text(r.text))) for r in collection.corpus]
             )
         print(await engine.reranker_models.loaded(options.reranker))
+        collect_from_now_on()
         questions = itertools.cycle(query.text for query in collection.queries)
         sessions = [await engine.sessions.create() for _ in range(options.users)]
 

@@ -78,7 +78,9 @@ class OnnxModel:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            options.enable_cpu_mem_arena = False  # it would keep the largest batch's memory for good
+            # Either would keep memory for good: of the largest batch, and of each length ever met.
+            options.enable_cpu_mem_arena = False
+            options.enable_mem_pattern = False
             self._session: Any = onnxruntime.InferenceSession(
                 str(next(folder.glob("*.onnx"))), options, providers=["CPUExecutionProvider"]
             )
