@@ -261,9 +261,8 @@ def _held(device: str) -> int:
 
 async def _memory(options: argparse.Namespace) -> None:
     """The app's process: the engine with all its parts, the pages' code loaded, users who ask at once."""
-    from app.server import (
-        collect_from_now_on,
-    )  # and with it what the server's process holds beside the engine
+    # With it comes what the server's process holds beside the engine.
+    from app.server import collect_from_now_on
 
     settings = load_settings(
         _env_file=None,
