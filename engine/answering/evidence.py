@@ -20,6 +20,7 @@ from engine.answering.base import AnswerRequest
 from engine.reranking.numbers import numbers_held
 from engine.retrieval.embedders.base import TokenEmbeddings, TokenVectors
 from engine.text.analysis import analyse, analyse_question, fold_term
+from engine.text.languages import differ
 from engine.text.sentences import split_sentences
 
 # Below it nothing is quoted: of answerable questions 1.7 (xquad-vi) to 7 % (xquad-en) are refused, of
@@ -34,6 +35,8 @@ _SAID = 0.6
 # question's numbers that this sentence's source holds, and the intercept. Scores of another embedder
 # lie elsewhere, and would need a fit of their own.
 _FITTED = {"multilingual-e5-small": (14.36, 16.58, 1.13, -27.75)}
+# What to add to the cosine and to late interaction of a source in another language than the question's.
+_OTHER_LANGUAGE = (0.02, 0.05)
 # Where there is no such fit, or the embedder cannot read the question: the coverage alone.
 _COVERAGE_ONLY = (4.80, -3.09)
 
@@ -61,7 +64,13 @@ def _said_at_once(request: AnswerRequest, terms: set[str], fold: bool) -> float:
 
 def _estimate(request: AnswerRequest, terms: set[str], fold: bool) -> float:
     fitted = _FITTED.get(request.embedder)
-    cosines = [c.dense for c in request.sources if c.dense is not None]
+    crossing = [differ(request.language, c.passage.language) for c in request.sources]
+    cosine_gap, sentence_gap = _OTHER_LANGUAGE
+    cosines = [
+        c.dense + cosine_gap * crosses
+        for c, crosses in zip(request.sources, crossing, strict=True)
+        if c.dense is not None
+    ]
     if fitted is None or fold or not cosines or request.question_tokens is None:
         coverage = max(
             _share(terms, analyse(c.passage.text, request.language), fold) for c in request.sources
@@ -77,7 +86,8 @@ def _estimate(request: AnswerRequest, terms: set[str], fold: bool) -> float:
             request.token_weights,
             titled=True,
         ).max(initial=-1.0)
-        for candidate, tokens in zip(request.sources, request.source_tokens, strict=True)
+        + sentence_gap * crosses
+        for candidate, tokens, crosses in zip(request.sources, request.source_tokens, crossing, strict=True)
     ]
     best = int(np.argmax(sentences))
     held = float(numbers_held(request.question, [request.sources[best].passage])[0])

@@ -15,13 +15,15 @@ from engine.answering.model import Citation
 from engine.answering.overlap import Overlap, words
 from engine.answering.prompts import no_answer, quoted
 from engine.retrieval.model import Candidate
-from engine.text.languages import is_undiacritic_vietnamese
+from engine.retrieval.neutral import gap
+from engine.text.languages import differ, is_undiacritic_vietnamese
 from engine.text.sentences import split_sentences
 
 _MOST = 3  # quotes of an answer
 # By meaning: late interaction, the sentence's share of the question's words, and its source's rank.
 _WORDS_SHARE = 0.2
 _RANK_COST = 0.05
+_OTHER_SHARE = 0.3  # taken for a sentence in another language, which can hardly share a word
 _FURTHER = 0.14  # most that a further quote's score may lie below the best one's
 # By words alone.
 _PASSAGE_SHARE = 0.3  # what the words of the whole passage count beside the sentence's own
@@ -108,10 +110,13 @@ def _by_meaning(request: AnswerRequest) -> Iterator[Sentence]:
         similar = sentence_similarities(
             request.question_tokens, request.source_tokens[rank], places, request.token_weights
         )
+        language = request.sources[rank].passage.language
+        least = _OTHER_SHARE if differ(request.language, language) else 0.0
+        place = gap(request.language, language) - _RANK_COST * rank
         for (start, end), sentence, similarity in zip(places, sentences, similar.tolist(), strict=True):
             if similarity > -1:
-                score = similarity + _WORDS_SHARE * overlap.share(wanted, sentence) - _RANK_COST * rank
-                yield Sentence(rank + 1, start, end, score)
+                share = max(least, overlap.share(wanted, sentence))
+                yield Sentence(rank + 1, start, end, similarity + _WORDS_SHARE * share + place)
 
 
 def _by_words(request: AnswerRequest) -> Iterator[Sentence]:

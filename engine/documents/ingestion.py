@@ -302,10 +302,17 @@ class Ingestion:
             (name, title or (opening(own[0].text) if own else "") or name, own)
             for name, title, own in documents
         ]
+        languages = [
+            await asyncio.to_thread(detect_language, "\n".join(draft.text for draft in own))
+            for _, _, own in documents
+        ]
         embedded = await asyncio.gather(
-            *(self._embed(own, title, "und", lambda stage, done, total: None) for _, title, own in documents)
+            *(
+                self._embed(own, title, language, lambda stage, done, total: None)
+                for (_, title, own), language in zip(documents, languages, strict=True)
+            )
         )
-        for (name, title, own), passages in zip(documents, embedded, strict=True):
+        for (name, title, own), language, passages in zip(documents, languages, embedded, strict=True):
             content = "\n".join(draft.text for draft in own).encode()
             await self._index.store(
                 PreparedDocument(
@@ -314,7 +321,7 @@ class Ingestion:
                     content=content,
                     content_hash=hashlib.sha256(content).hexdigest(),
                     page_count=None,
-                    metadata=Metadata(title=title, language="und", tags=tuple(tags)),
+                    metadata=Metadata(title=title, language=language, tags=tuple(tags)),
                     passages=passages,
                 )
             )

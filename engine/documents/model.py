@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from engine.text.languages import UNKNOWN
+
 BlockKind = Literal["heading", "paragraph", "list_item", "table_row", "code"]
 Status = Literal["active", "draft", "superseded", "expired"]
 Box = tuple[int, int, int, int]
@@ -132,6 +134,7 @@ class Passage:
     start, end: character offsets into the document's text (see PassageDraft).
     content_hash: SHA-256 of the text, hexadecimal.
     page, last_page: of its first and its last character.
+    language: its document's, ISO 639-1 or "und".
     """
 
     id: int
@@ -149,6 +152,7 @@ class Passage:
     end: int
     content_hash: str
     last_page: int | None = None
+    language: str = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

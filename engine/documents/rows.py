@@ -39,6 +39,7 @@ _PASSAGE_COLUMNS = (  # in the order of Passage's fields
     passages.c.end_char,
     passages.c.content_hash,
     passages.c.last_page,
+    documents.c.language,
 )
 
 
@@ -52,6 +53,13 @@ LIVING_PASSAGES = Fixed(
     select_passages().where(
         passages.c.id == any_(bindparam("ids", type_=ARRAY(Integer))), documents.c.deleted_at.is_(None)
     )
+)
+
+
+PASSAGE_LANGUAGES = Fixed(
+    select(passages.c.id, documents.c.language)
+    .join(documents, documents.c.id == passages.c.document_id)
+    .where(passages.c.id == any_(bindparam("ids", type_=ARRAY(Integer))))
 )
 
 

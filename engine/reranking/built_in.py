@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import numpy as np
+
 from engine.documents.model import Passage
 from engine.errors import ModelUnavailable
 from engine.reranking.base import RerankerState, Scores
@@ -19,6 +21,7 @@ from engine.reranking.near_ties import LANGUAGE
 from engine.reranking.numbers import numbers_held
 from engine.reranking.tokens import PassageTokens
 from engine.retrieval.embedders.base import Embedding
+from engine.retrieval.neutral import gap
 from engine.text.languages import detect_language, is_undiacritic_vietnamese
 
 _UNREADABLE = 1 / 8
@@ -54,7 +57,8 @@ class LateInteractionReranker:
         """Similarity of the question's tokens to their nearest in each passage, in [-1.02, 1].
 
         Less for a long question; of Vietnamese without its marks, which the embedder hardly
-        understands, an eighth of it. A passage without the question's numbers has 0.02 less.
+        understands, an eighth of it. A passage without the question's numbers has 0.02 less, one in
+        another language than the question LANGUAGE_GAP more.
         """
         if not passages:
             return Scores((), _SCALE, self.name)
@@ -75,8 +79,10 @@ class LateInteractionReranker:
         # less there, and passages on the same subject speak for each other more.
         brevity = min(1.0, _LONG / max(1, len(tokens)))
         trust = brevity * (_UNREADABLE if is_undiacritic_vietnamese(question) else 1.0)
-        values = tuple((trust * scores - _NUMBERS * (1 - held)).tolist())
-        again = self.second if brevity == 1 and detect_language(question) == LANGUAGE else None
+        language = detect_language(question)
+        gaps = np.array([gap(language, passage.language) for passage in passages])
+        values = tuple((trust * (scores + gaps) - _NUMBERS * (1 - held)).tolist())
+        again = self.second if brevity == 1 and language == LANGUAGE else None
         return Scores(values, _SCALE, self.name, support=Support(alike, _SUPPORT / brevity), second=again)
 
     def state(self) -> RerankerState:

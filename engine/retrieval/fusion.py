@@ -8,10 +8,12 @@ constants.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.text.languages import UNKNOWN
 
 # Weight of the lexical side: 0.35 to 0.45 measured alike.
 LEXICAL_WEIGHT = 0.37
@@ -20,6 +22,8 @@ LEXICAL_WEIGHT_UNREADABLE = 0.85
 # Where the best BM25 score is less than this share of what the question's words are worth, next to
 # none of them occur, as with a question in another language: such hits count in proportion.
 _FEW_WORDS = 0.15
+# Candidates that are thought to be added to each language's, without any word of the question.
+_ADDED = 5
 # No candidate stands out by more than this many deviations: one lone hit must not decide alone.
 _LARGEST = 6.0
 
@@ -31,6 +35,7 @@ def fuse(
     worth: float = 0.0,
     undiacritic: bool = False,
     readable: bool = True,
+    languages: Mapping[int, str] | None = None,
 ) -> dict[int, float]:
     """Passage id → score in [0, 1], the best 1 and the worst 0, for every id of either side.
 
@@ -41,6 +46,8 @@ def fuse(
         no passage has among them; 0 where it is not known.
     undiacritic: the question is Vietnamese without marks, which embedders hardly understand.
     readable: whether the embedder knows the question's language at all.
+    languages: of the passages, where they are in several. Words then tell passages of one language from
+        each other only: one in another holds next to none of them, whatever it says.
     """
     ids = [*lexical, *(i for i in dense if i not in lexical)]
     if not ids:
@@ -53,10 +60,22 @@ def fuse(
     lowest = min(dense.values(), default=0.0)
     words = np.array([lexical.get(i, 0.0) for i in ids])
     vectors = np.array([dense.get(i, lowest) for i in ids])
+    if languages is not None:
+        words = _within(words, [languages.get(i, UNKNOWN) for i in ids])
     fused = weight * _standardised(words) + (1 - weight) * _standardised(vectors)
     span = float(fused.max() - fused.min())
     scaled = (fused - fused.min()) / span if span > 0 else np.ones_like(fused)
     return dict(zip(ids, scaled.tolist(), strict=True))
+
+
+def _within(scores: NDArray[np.float64], languages: Sequence[str]) -> NDArray[np.float64]:
+    """Scores as they differ from the mean of their language."""
+    own = np.array(languages)
+    centred = scores.copy()
+    for language in set(languages):
+        here = own == language
+        centred[here] -= scores[here].sum() / (here.sum() + _ADDED)
+    return centred
 
 
 def _standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:

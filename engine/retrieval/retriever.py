@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from cachetools import LRUCache
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.principal import OPEN, Access
@@ -24,11 +25,13 @@ from engine.retrieval import lexical
 from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.retrieval.fusion import fuse
 from engine.retrieval.model import Candidate, Retrieval
-from engine.retrieval.scope import Scope, scope_of
+from engine.retrieval.neutral import LanguageNeutral, Vector
+from engine.retrieval.scope import Scope, languages_of, scope_of
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
 from engine.storage.joined import Joined
 from engine.text.analysis import QuestionTerms, analyse_question
+from engine.text.languages import detect_language, is_undiacritic_vietnamese
 from engine.text.normalisation import normalise_question
 
 Search = Literal["bm25", "dense", "hybrid"]
@@ -62,6 +65,8 @@ class Retriever:
         self._results = caches.results
         self._semantic = caches.semantic
         self._scopes = Joined(self._read_scope)
+        self._neutral = LanguageNeutral(embedder)
+        self._languages: LRUCache[tuple[int, tuple[int, ...] | None], frozenset[str]] = LRUCache(64)
         self._turns = asyncio.Semaphore(max(1, database.pool_status().size // 2))
 
     async def _scope(self, filter: DocumentFilter) -> Scope:
@@ -187,12 +192,16 @@ class Retriever:
                 if search == "dense":
                     raise
                 notice = f"Searched by words only: {error.message}"
+        directions = [
+            await self._direction(phrasing, embedding, scope)
+            for phrasing, embedding in zip(phrasings, embeddings, strict=True)
+        ]
         async with self._turn(), self._database.read() as db:
             with stage("search"):
                 for _ in range(SEARCHES_AT_MOST):
                     found = [
-                        await self._search(db, phrasing, embedding, scope, k, search)
-                        for phrasing, embedding in zip(phrasings, embeddings, strict=True)
+                        await self._search(db, phrasing, direction, scope, k, search)
+                        for phrasing, direction in zip(phrasings, directions, strict=True)
                     ]
                     scores = _merge(found)
                     best = sorted(scores, key=lambda i: -scores[i][2])[:kept]
@@ -226,7 +235,7 @@ class Retriever:
         self,
         db: AsyncConnection,
         question: str,
-        embedding: Embedding | None,
+        direction: Direction,
         scope: Scope,
         k: int,
         search: Search,
@@ -234,13 +243,14 @@ class Retriever:
         """One phrasing: passage id → lexical, dense and fused score."""
         asked = analyse_question(question) if search != "dense" else QuestionTerms((), False)
         terms = await lexical.weigh(db, asked, scope)
+        vector = direction.vector
         with span("lexical search", terms=len(asked.terms)) as traced:
             by_words = await lexical.search(db, terms, scope, k)
             traced.set(found=len(by_words))
         by_vector: dict[int, float] = {}
-        if embedding is not None:
+        if vector is not None:
             with span("vector search") as traced:
-                by_vector = await self._vectors.search(db, embedding.vector, scope, k)
+                by_vector = await self._vectors.search(db, vector, scope, k)
                 traced.set(found=len(by_vector))
         if search == "bm25":
             return {i: (score, None, score) for i, score in by_words.items()}
@@ -250,10 +260,31 @@ class Retriever:
         only_vector = [i for i in by_vector if i not in by_words]
         only_words = [i for i in by_words if i not in by_vector]
         by_words |= await lexical.scores(db, terms, scope, only_vector)
-        if embedding is not None:
-            by_vector |= await self._vectors.similarities(db, embedding.vector, only_words)
-        fused = fuse(by_words, by_vector, worth=terms.worth, undiacritic=asked.fold)
+        if vector is not None:
+            by_vector |= await self._vectors.similarities(db, vector, only_words)
+        languages = await self._documents.passage_languages(db, [*by_vector]) if direction.crossing else None
+        fused = fuse(by_words, by_vector, worth=terms.worth, undiacritic=asked.fold, languages=languages)
         return {i: (by_words.get(i), by_vector.get(i), score) for i, score in fused.items()}
+
+    async def _direction(self, question: str, embedding: Embedding | None, scope: Scope) -> Direction:
+        """Where to search for it. Raises DatabaseUnavailable."""
+        if embedding is None or is_undiacritic_vietnamese(question):
+            return Direction(embedding.vector if embedding else None, False)
+        key = (scope.generation, scope.include)
+        if (languages := self._languages.get(key)) is None:
+            languages = self._languages[key] = await languages_of(self._database, scope)
+        if self._neutral.applies(detect_language(question), languages):
+            with suppress(Unavailable):
+                return Direction(await self._neutral.freed(embedding.vector), True)
+        return Direction(embedding.vector, False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """crossing: whether the vector looks for documents in other languages than the question's too."""
+
+    vector: Vector | None
+    crossing: bool
 
 
 @dataclass(frozen=True, slots=True)

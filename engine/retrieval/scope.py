@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, text, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.access.collections import readable_collections
@@ -82,6 +82,12 @@ def search_form(text: str) -> str:
 _DELETED = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
 _WHOLE: Select[Any] = select(corpus, _DELETED.scalar_subquery().label("deleted"))
 _WHOLE_FIXED = Fixed(_WHOLE)
+_LANGUAGES = Fixed(
+    text(
+        "SELECT DISTINCT language FROM documents WHERE deleted_at IS NULL"
+        " AND (CAST(:chosen AS int[]) IS NULL OR id = ANY(CAST(:chosen AS int[])))"
+    )
+)
 
 
 async def scope_of(database: Database, filter: DocumentFilter, access: Access = OPEN) -> Scope:
@@ -101,6 +107,13 @@ async def resolve_scope(db: AsyncConnection, filter: DocumentFilter, access: Acc
     row = (await db.execute(statement)).one()
     include = tuple(row.allowed or ()) if filter else None
     return _scope(row, include, int(row.allowed_passages or 0) if filter else 0)
+
+
+async def languages_of(database: Database, scope: Scope) -> frozenset[str]:
+    """Of the documents that the scope holds."""
+    chosen = None if scope.include is None else list(scope.include)
+    rows = await database.fetch(_LANGUAGES, {"chosen": chosen})
+    return frozenset(language for (language,) in rows)
 
 
 def _scope(row: Any, include: tuple[int, ...] | None, included_passages: int) -> Scope:

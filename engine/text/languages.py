@@ -75,6 +75,11 @@ def _language_of(text: str) -> str:
     return str(language) if confidence >= _SURE else UNKNOWN
 
 
+def differ(one: str, other: str) -> bool:
+    """Whether two texts of these languages are in different ones, as far as it can be told."""
+    return one != other and UNKNOWN not in (one, other)
+
+
 def prepare() -> None:
     """Load py3langid's model now. Blocking; a server does it before its first question, in a thread."""
     _identifier()
