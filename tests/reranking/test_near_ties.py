@@ -46,7 +46,7 @@ async def test_of_two_nearly_level_the_one_that_answers_comes_first(reranker: Lo
 
 
 async def test_what_is_clearly_ahead_is_not_read_again(reranker: LocalReranker) -> None:
-    ahead = np.array([2.0, 1.9 - NEARLY_LEVEL, 0.2, 0.0])
+    ahead = np.array([4.0, 3.9 - NEARLY_LEVEL, 0.2, 0.0])
     assert await read_again(QUESTION, passages(*TEXTS), ahead, reranker) is ahead
     one = np.array([1.0])
     assert await read_again(QUESTION, passages(TEXTS[0]), one, reranker) is one

@@ -77,3 +77,14 @@ def test_words_that_occur_count_in_full() -> None:
 def test_words_alone_keep_their_order_however_few_occur() -> None:
     fused = fuse({7: 0.2, 8: 0.3}, {}, worth=500.0)
     assert fused == {7: 0.0, 8: 1.0}
+
+
+def test_words_compare_passages_of_one_language_only() -> None:
+    own, others = range(60), range(60, 90)
+    lexical = {i: 2 + 6 * 0.9**i for i in own}
+    dense = {i: 0.77 + i % 10 / 100 for i in own} | dict.fromkeys(others, 0.77) | {60: 0.82}
+    languages = dict.fromkeys(own, "en") | dict.fromkeys(others, "vi")
+    together = fuse(lexical, dense)
+    assert together[60] < together[24]  # it holds none of the question's words, nor could it
+    apart = fuse(lexical, dense, languages=languages)
+    assert apart[4] > apart[60] > apart[24] > apart[54]
