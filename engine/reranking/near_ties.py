@@ -1,7 +1,7 @@
 """A second reading of the first few passages, where the first two are nearly level.
 
 A model that reads passages when it is asked costs too much for every question, and gains nothing where
-one passage is clearly ahead: of English questions one in eight or twenty is read again.
+one passage is clearly ahead: of short English questions one in eight or twenty is read again.
 """
 
 from __future__ import annotations

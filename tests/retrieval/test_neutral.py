@@ -69,6 +69,21 @@ async def test_it_is_quoted_and_not_refused(bilingual: Engine, name: str) -> Non
     assert answer.citations[0].quote in TEXTS[name]
 
 
+async def test_an_embedder_that_fails_at_it_leaves_the_search_as_it_was(
+    bilingual: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: LanguageNeutral, vector: object) -> None:
+        raise Unavailable("The embedder does not answer.")
+
+    monkeypatch.setattr(LanguageNeutral, "freed", fail)
+    question = "When is the rice harvested after sowing?"
+    [first, *_] = await bilingual.search(question, pipeline="dense")
+    own = await bilingual.embed_question(question)
+    async with bilingual.database.read() as db:
+        told = await bilingual.vectors.similarities(db, own.vector, [first.passage.id])
+    assert first.dense == told[first.passage.id]
+
+
 async def test_a_filter_by_language_leaves_the_others_out(bilingual: Engine) -> None:
     found = await bilingual.search(ASKED["tower"], filter=DocumentFilter(languages=("vi",)))
     assert {candidate.passage.language for candidate in found} == {"vi"}
