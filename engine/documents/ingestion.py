@@ -298,22 +298,18 @@ class Ingestion:
         one by one, and stored one by one. An operator's.
         """
         self._access.require("operate")
-        documents = [
-            (name, title or (opening(own[0].text) if own else "") or name, own)
-            for name, title, own in documents
-        ]
-        languages = [
-            await asyncio.to_thread(detect_language, "\n".join(draft.text for draft in own))
-            for _, _, own in documents
-        ]
+        titles = [title or (opening(own[0].text) if own else "") or name for name, title, own in documents]
+        texts = ["\n".join(draft.text for draft in own) for _, _, own in documents]
+        languages = [await asyncio.to_thread(detect_language, text) for text in texts]
         embedded = await asyncio.gather(
             *(
                 self._embed(own, title, language, lambda stage, done, total: None)
-                for (_, title, own), language in zip(documents, languages, strict=True)
+                for (_, _, own), title, language in zip(documents, titles, languages, strict=True)
             )
         )
-        for (name, title, own), language, passages in zip(documents, languages, embedded, strict=True):
-            content = "\n".join(draft.text for draft in own).encode()
+        stored = zip(documents, titles, texts, languages, embedded, strict=True)
+        for (name, _, _), title, text, language, passages in stored:
+            content = text.encode()
             await self._index.store(
                 PreparedDocument(
                     file_name=name,

@@ -56,13 +56,6 @@ LIVING_PASSAGES = Fixed(
 )
 
 
-PASSAGE_LANGUAGES = Fixed(
-    select(passages.c.id, documents.c.language)
-    .join(documents, documents.c.id == passages.c.document_id)
-    .where(passages.c.id == any_(bindparam("ids", type_=ARRAY(Integer))))
-)
-
-
 def document_of(row: Row[Any]) -> Document:
     """A row of `documents`."""
     return Document(

@@ -20,7 +20,6 @@ from engine.documents.queries import Change, DocumentList, DocumentQuery, Facets
 from engine.documents.rows import (
     LIVING_PASSAGES,
     METADATA,
-    PASSAGE_LANGUAGES,
     clean_tags,
     columns_of,
     document_of,
@@ -147,10 +146,6 @@ class DocumentStore:
             statement = select_passages().where(passages.c.id.in_(ids), self._living())
             rows = (await db.execute(statement)).all()
         return {row.id: Passage(*row) for row in rows}
-
-    async def passage_languages(self, db: AsyncConnection, ids: Sequence[int]) -> dict[int, str]:
-        """Of the documents of passages found, by the passage's id."""
-        return dict(tuple(row) for row in await fetch_rows(db, PASSAGE_LANGUAGES, {"ids": list(ids)}))
 
     async def changed_passages(self, given: Iterable[Passage]) -> dict[int, Change]:
         """Which passages, by id, are no longer as given: their document is gone, or says something else.

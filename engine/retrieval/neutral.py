@@ -46,8 +46,7 @@ class LanguageNeutral:
     async def freed(self, vector: Vector) -> Vector:
         """The vector, of unit length, without the direction. Raises ModelUnavailable or Unavailable."""
         direction = await self._found()
-        rest: Vector = vector - (vector @ direction) * direction
-        return np.asarray(rest / max(float(np.linalg.norm(rest)), 1e-12), np.float32)
+        return _unit(vector - (vector @ direction) * direction)
 
     async def _found(self) -> Vector:
         async with self._finding:
@@ -60,5 +59,8 @@ class LanguageNeutral:
             np.mean([e.vector for e in await self._embedder.embed_passages(texts)], axis=0)
             for texts in PARALLEL.values()
         ]
-        apart = one - other
-        return np.asarray(apart / np.linalg.norm(apart), np.float32)
+        return _unit(one - other)
+
+
+def _unit(vector: Vector) -> Vector:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

@@ -26,7 +26,7 @@ from engine.retrieval.embedders.base import Embedder, Embedding
 from engine.retrieval.fusion import fuse
 from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.neutral import LanguageNeutral, Vector
-from engine.retrieval.scope import Scope, languages_of, scope_of
+from engine.retrieval.scope import Scope, languages_of, passage_languages, scope_of
 from engine.retrieval.vector import VectorIndex
 from engine.storage.database import Database
 from engine.storage.joined import Joined
@@ -262,7 +262,7 @@ class Retriever:
         by_words |= await lexical.scores(db, terms, scope, only_vector)
         if vector is not None:
             by_vector |= await self._vectors.similarities(db, vector, only_words)
-        languages = await self._documents.passage_languages(db, [*by_vector]) if direction.crossing else None
+        languages = await passage_languages(db, by_vector) if direction.crossing else None
         fused = fuse(by_words, by_vector, worth=terms.worth, undiacritic=asked.fold, languages=languages)
         return {i: (by_words.get(i), by_vector.get(i), score) for i, score in fused.items()}
 

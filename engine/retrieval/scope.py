@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.access.collections import readable_collections
 from engine.access.principal import OPEN, Access, Principal
 from engine.documents.model import DocumentFilter
-from engine.storage.database import Database
+from engine.storage.database import Database, fetch_rows
 from engine.storage.fixed import Fixed
 from engine.storage.tables import corpus, documents
 from engine.text.normalisation import fold_diacritics
@@ -82,6 +83,12 @@ def search_form(text: str) -> str:
 _DELETED = select(func.array_agg(documents.c.id)).where(documents.c.deleted_at.is_not(None))
 _WHOLE: Select[Any] = select(corpus, _DELETED.scalar_subquery().label("deleted"))
 _WHOLE_FIXED = Fixed(_WHOLE)
+_PASSAGE_LANGUAGES = Fixed(
+    text(
+        "SELECT p.id, d.language FROM passages p JOIN documents d ON d.id = p.document_id"
+        " WHERE p.id = ANY(CAST(:ids AS int[]))"
+    )
+)
 _LANGUAGES = Fixed(
     text(
         "SELECT DISTINCT language FROM documents WHERE deleted_at IS NULL"
@@ -114,6 +121,12 @@ async def languages_of(database: Database, scope: Scope) -> frozenset[str]:
     chosen = None if scope.include is None else list(scope.include)
     rows = await database.fetch(_LANGUAGES, {"chosen": chosen})
     return frozenset(language for (language,) in rows)
+
+
+async def passage_languages(db: AsyncConnection, ids: Collection[int]) -> dict[int, str]:
+    """Of the documents of passages found, by the passage's id."""
+    rows = await fetch_rows(db, _PASSAGE_LANGUAGES, {"ids": list(ids)})
+    return {passage_id: language for passage_id, language in rows}
 
 
 def _scope(row: Any, include: tuple[int, ...] | None, included_passages: int) -> Scope:
