@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import psutil
@@ -160,3 +163,47 @@ def test_nginx_keeps_a_visitor_with_one_process_and_finds_another_when_it_ends(
             one.page.goto(one.page.url)
             expect(one.page.locator(".answer").last).to_contain_text("45 euros")
             one.complaints.clear()  # the lost websocket
+
+
+class _Serving(BaseHTTPRequestHandler):
+    """Resets the connections of its first requests, then answers."""
+
+    resets = 0
+
+    def do_GET(self) -> None:
+        if self.resets:
+            type(self).resets -= 1
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            return
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def serving(resets: int) -> Iterator[ThreadingHTTPServer]:
+    handler = type("Handler", (_Serving,), {"resets": resets})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+def test_nginx_serves_by_the_one_left_although_it_reset_connections_before(tmp_path: Path) -> None:
+    def asked(address: str) -> int:
+        with urllib.request.urlopen(f"{address}/", timeout=10) as reply:
+            return int(reply.status)
+
+    with ExitStack() as ends, serving(3) as stays:
+        goes = ends.enter_context(serving(0))
+        both = [f"http://127.0.0.1:{server.server_port}" for server in (goes, stays)]
+        with nginx(tmp_path / "nginx", both) as address:
+            for _ in range(100):  # visitors without a cookie, each with one of both
+                assert asked(address) == 204
+            assert stays.RequestHandlerClass.resets == 0
+            ends.close()
+            assert [asked(address) for _ in range(10)] == [204] * 10
