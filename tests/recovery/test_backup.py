@@ -102,8 +102,14 @@ async def made(
         await fill(engine)
         answers = await asked(engine)
         await engine.caches.drain()
-        manifest = await back_up(engine.database, file, quiet)
-        return Made(file, settings, manifest, await rows(engine.database), answers)
+        while True:
+            before = await rows(engine.database)
+            manifest = await back_up(engine.database, file, quiet)
+            here = await rows(engine.database)
+            # Every ten seconds what was measured is written down, which may be in between.
+            if here["metrics_history"] == before["metrics_history"]:
+                return Made(file, settings, manifest, here, answers)
+            file.unlink()
 
 
 @pytest.fixture
