@@ -44,7 +44,10 @@ class LanguageNeutral:
         return language in PARALLEL and bool((languages & PARALLEL.keys()) - {language})
 
     async def freed(self, vector: Vector) -> Vector:
-        """The vector, of unit length, without the direction. Raises ModelUnavailable or Unavailable."""
+        """The vector, (dimension,), without the direction, of unit length again.
+
+        Raises ModelUnavailable or Unavailable.
+        """
         direction = await self._found()
         return _unit(vector - (vector @ direction) * direction)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -196,6 +196,7 @@ class Retriever:
             await self._direction(phrasing, embedding, scope)
             for phrasing, embedding in zip(phrasings, embeddings, strict=True)
         ]
+        notice = notice or next((direction.notice for direction in directions if direction.notice), "")
         async with self._turn(), self._database.read() as db:
             with stage("search"):
                 for _ in range(SEARCHES_AT_MOST):
@@ -274,17 +275,25 @@ class Retriever:
         if (languages := self._languages.get(key)) is None:
             languages = self._languages[key] = await languages_of(self._database, scope)
         if self._neutral.applies(detect_language(question), languages):
-            with suppress(Unavailable):
+            try:
                 return Direction(await self._neutral.freed(embedding.vector), True)
+            except Unavailable as error:
+                notice = f"Searched in the question's language first: {error.message}"
+                return Direction(embedding.vector, False, notice)
         return Direction(embedding.vector, False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Direction:
-    """crossing: whether the vector looks for documents in other languages than the question's too."""
+    """vector: (dimension,), unit length; None where words alone search.
+
+    crossing: whether it looks for documents in other languages than the question's too. notice: why it
+    does not although there are some; such a result is not cached.
+    """
 
     vector: Vector | None
     crossing: bool
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

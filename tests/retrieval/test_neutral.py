@@ -75,8 +75,13 @@ async def test_an_embedder_that_fails_at_it_leaves_the_search_as_it_was(
     async def fail(self: LanguageNeutral, vector: object) -> None:
         raise Unavailable("The embedder does not answer.")
 
-    monkeypatch.setattr(LanguageNeutral, "freed", fail)
     question = "When is the rice harvested after sowing?"
+    with monkeypatch.context() as failing:
+        failing.setattr(LanguageNeutral, "freed", fail)
+        answer = await bilingual.ask(question)
+        assert "Searched in the question's language first: The embedder does not answer." in answer.notice
+    assert not (await bilingual.ask(question)).notice, "what was found meanwhile is not kept"
+    monkeypatch.setattr(LanguageNeutral, "freed", fail)
     [first, *_] = await bilingual.search(question, pipeline="dense")
     own = await bilingual.embed_question(question)
     async with bilingual.database.read() as db:
