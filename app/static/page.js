@@ -3,15 +3,28 @@
 // leaves; a page says where to scroll by an element of class "scroll-to".
 if (!window.dossierPage) {
   window.dossierPage = true;
-  const show = (turn) =>
-    setTimeout(() => {
-      const evidence = document.querySelector(`.st-key-evidence-${turn}`);
-      if (!evidence) return;
-      const passage = evidence.querySelector(".passage");
-      const mark = evidence.querySelector("mark");
-      if (mark) passage.scrollTop = mark.offsetTop - passage.offsetTop - passage.clientHeight / 3;
-      evidence.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    }, 500);
+  let shown = null; // the turn whose evidence is in view as the page is drawn, until the reader moves on
+  let still = 0;
+  const bring = () => {
+    const running = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "running";
+    const evidence = document.querySelector(`.st-key-evidence-${shown}`);
+    if (running || !evidence) return;
+    const passage = evidence.querySelector(".passage");
+    const mark = evidence.querySelector("mark");
+    if (mark) passage.scrollTop = mark.offsetTop - passage.offsetTop - passage.clientHeight / 3;
+    evidence.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  };
+  const settle = () => {
+    clearTimeout(still);
+    if (shown) still = setTimeout(bring, 100);
+  };
+  const show = (turn) => {
+    shown = turn;
+    settle();
+  };
+  for (const moves of ["pointerdown", "touchmove", "wheel", "keydown"]) {
+    document.addEventListener(moves, () => (shown = null), { capture: true, passive: true });
+  }
   document.addEventListener("dossier-show", (event) => show(event.detail));
   const leave = (address) => {
     if (!/^https?:\/\//i.test(address ?? "")) return;
@@ -31,9 +44,15 @@ if (!window.dossierPage) {
       setTimeout(() => document.querySelector(to)?.scrollIntoView({ block: "start", behavior: "smooth" }), 50);
     }
   };
-  new MutationObserver(scroll).observe(document.body, { childList: true, subtree: true });
+  const look = () => {
+    scroll();
+    settle();
+  };
+  const watched = { childList: true, subtree: true, attributeFilter: ["data-test-script-state"] };
+  new MutationObserver(look).observe(document.body, watched);
   scroll();
-  document.addEventListener("click", (event) => {
+  // Before the page takes the click: what it draws in return may be without the button pressed.
+  const press = (event) => {
     const link = event.target.closest?.("a.cite");
     if (link) {
       event.preventDefault();
@@ -51,5 +70,6 @@ if (!window.dossierPage) {
     if (source && event.isTrusted) {
       show(source.closest('[class*="st-key-source-"]').className.match(/st-key-source-(\d+)/)[1]);
     }
-  });
+  };
+  document.addEventListener("click", press, true);
 }

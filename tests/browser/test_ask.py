@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.openai_server import OpenAIServer, Reply
@@ -100,6 +100,43 @@ def test_from_documents_to_evidence(address: str, open_tab: OpenTab, shared_data
     narrow.page.get_by_role("link", name="Open the document").last.click()
     expect(narrow.page).to_have_url(re.compile(r"/documents\?doc=\d+"))
     expect(narrow.page.get_by_text("Filesystem Hierarchy Standard").first).to_be_visible()
+
+
+def test_evidence_comes_into_view_however_long_its_page_takes(
+    address: str, open_tab: OpenTab, shared_data: Path
+) -> None:
+    page = open_tab(f"{address}/documents").page
+    upload(page, shared_data / ENGLISH)
+    page.get_by_role("link", name="Chat", exact=True).click()
+    ask(page, "What is the purpose of /usr/local?")
+    answered(page, 1)
+    expect(page).to_have_url(re.compile("session="))
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    sent: list[str | bytes] = []
+    held = False
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        def deliver(message: str | bytes) -> None:
+            sent.append(message) if held else socket.send(message)
+
+        sockets.append(socket)
+        socket.connect_to_server().on_message(deliver)
+
+    sockets: list[WebSocketRoute] = []
+    page.route_web_socket(re.compile("/_stcore/stream"), pass_on)
+    page.reload()
+    answered(page, 1)
+    idle(page)
+    held = True
+    page.locator(SOURCES).last.locator("button").nth(1).click()
+    page.wait_for_timeout(1500)  # what a busy server may take
+    held = False
+    for message in sent:
+        sockets[-1].send(message)
+    expect(page.locator(".evidence-head .number")).to_have_text("2")
+    expect(page.locator("mark")).to_be_in_viewport()
+    expect(page.locator(".evidence-head")).to_be_in_viewport(ratio=1)
 
 
 def test_asking_runs_no_page_and_leaves_a_chat_like_any_other(address: str, open_tab: OpenTab) -> None:
