@@ -35,14 +35,20 @@ if (!window.dossierPage) {
     const outside = event.key === "Enter" && event.target.closest?.(".outside");
     if (outside) leave(outside.dataset.address);
   });
-  let scrolled = "";
+  const told = new Set(); // reasons for scrolling that were followed, as long as the page gives any
+  let goal = ""; // where to, until it is there
   const scroll = () => {
-    for (const wanted of document.querySelectorAll(".scroll-to")) {
-      const { reason, to } = wanted.dataset;
-      if (reason === scrolled) continue;
-      scrolled = reason;
-      setTimeout(() => document.querySelector(to)?.scrollIntoView({ block: "start", behavior: "smooth" }), 50);
+    const wanted = document.querySelectorAll(".scroll-to");
+    if (!wanted.length) told.clear();
+    for (const { dataset } of wanted) {
+      const { reason, to } = dataset;
+      if (!told.has(reason)) goal = to;
+      told.add(reason);
     }
+    const there = goal && document.querySelector(goal);
+    if (!there) return;
+    goal = "";
+    setTimeout(() => there.scrollIntoView({ block: "start", behavior: "smooth" }), 50);
   };
   const look = () => {
     scroll();

@@ -100,6 +100,10 @@ def test_from_documents_to_evidence(address: str, open_tab: OpenTab, shared_data
     narrow.page.get_by_role("link", name="Open the document").last.click()
     expect(narrow.page).to_have_url(re.compile(r"/documents\?doc=\d+"))
     expect(narrow.page.get_by_text("Filesystem Hierarchy Standard").first).to_be_visible()
+    expect(narrow.page.locator(".passage.wanted")).to_be_in_viewport()
+    narrow.page.go_back()
+    narrow.page.get_by_role("link", name="Open the document").last.click()
+    expect(narrow.page.locator(".passage.wanted")).to_be_in_viewport()
 
 
 def test_evidence_comes_into_view_however_long_its_page_takes(
