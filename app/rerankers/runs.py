@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from app.bridge import Bridge
 from app.messages import shown_errors
-from app.rerankers.picking import pick_rerankers
+from app.rerankers.picking import pick_rerankers, unable
 from app.rerankers.results import draw_results
 from app.rerankers.state import ComparisonState, Removed
 from app.rerankers.undo import draw_undo
 from app.text import counted, plain
+from engine import Engine
 from engine.errors import NotFound
 from engine.evaluation.model import RunSummary
 
@@ -49,7 +51,7 @@ def _draw_form(bridge: Bridge, state: ComparisonState) -> None:
         st.caption("There is no question set yet: import or make one under Question sets.")
         return
     with st.form("run-form", border=True):
-        left, middle, right = st.columns([2, 3, 2])
+        left, right = st.columns(2)
         with left:
             set_id = st.selectbox(
                 "Question set",
@@ -58,12 +60,11 @@ def _draw_form(bridge: Bridge, state: ComparisonState) -> None:
                 format_func=lambda i: f"{sets[i].name} · {counted(sets[i].question_count, 'question')}",
                 key=f"run-set-{state.switches}",
             )
-        with middle:
-            chosen = pick_rerankers(
-                bridge, state.rerankers or ("none", "built-in"), f"run-rerankers-{state.switches}"
-            )
         with right:
-            name = st.text_input("Name", key="run-name", placeholder="As the rerankers")
+            name = st.text_input("Name of the run", key="run-name", placeholder="As the rerankers")
+        chosen = pick_rerankers(
+            bridge, state.rerankers or ("none", "built-in"), f"run-rerankers-{state.switches}"
+        )
         begun = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if begun:
         with shown_errors():
@@ -79,14 +80,22 @@ def _draw_unfinished(bridge: Bridge, state: ComparisonState, run: RunSummary) ->
     with st.container(border=True, key=f"unfinished-{run.id}", horizontal=True, vertical_alignment="center"):
         told = f"{run.name}, on {run.set_name}: {_STATUS[run.status].lower()}; {run.done:,} of {run.total:,}."
         st.markdown(plain(f"{told} {run.error}"), width="content")
-        if st.button("Resume", key=f"resume-{run.id}", icon=":material/play_arrow:"):
-            with shown_errors():
-                bridge.call(lambda engine: engine.comparison.runs.resume(run.id))
-                st.rerun()
+        missing = unable(bridge, run.rerankers)
+        for without in [[], missing] if missing and len(missing) < len(run.rerankers) else [[]]:
+            label = f"Resume without {' and '.join(without)}" if without else "Resume"
+            key = f"resume{'-without' * bool(without)}-{run.id}"
+            if st.button(label, key=key, icon=":material/play_arrow:"):
+                with shown_errors():
+                    bridge.call(partial(_resume, run_id=run.id, without=without))
+                    st.rerun()
         if st.button("Delete", key=f"delete-{run.id}", type="tertiary", icon=":material/delete:"):
             bridge.call(lambda engine: engine.comparison.runs.delete(run.id))
             state.removed = Removed("run", run.id)
             st.rerun()
+
+
+async def _resume(engine: Engine, run_id: int, without: Sequence[str]) -> None:
+    await engine.comparison.runs.resume(run_id, without=without)
 
 
 def _follow(bridge: Bridge, run_id: int) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     any_,
     case,
     cast,
+    delete,
     func,
     insert,
     literal,
@@ -152,6 +153,15 @@ class RunStore:
         """Give it another name."""
         await self.get(run_id)
         await self._change(runs.c.id == run_id, name=name)
+
+    async def leave_only(self, run_id: int, rerankers: Sequence[str], name: str) -> None:
+        """Have these of its rerankers and no others, whose results go."""
+        others = and_(run_results.c.run_id == run_id, run_results.c.reranker.not_in(rerankers))
+        async with self._database.write() as db:
+            await db.execute(delete(run_results).where(others))
+            await db.execute(
+                update(runs).where(runs.c.id == run_id).values(rerankers=[*rerankers], name=name)
+            )
 
     async def add(self, run_id: int, results: Sequence[Result]) -> None:
         """Keep what rerankers did; what is there already stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -21,7 +21,7 @@ from engine.evaluation.report import Arm, make_report
 from engine.evaluation.run_store import Result, RunStore
 from engine.observability.traffic import Traffic
 from engine.reranking.base import Reranker
-from engine.reranking.local import settled
+from engine.reranking.local import models_used, settled
 from engine.retrieval.model import Candidate, Retrieval
 from engine.retrieval.retriever import Retriever
 from engine.storage.database import Database
@@ -84,15 +84,23 @@ class Runs:
             )
         settings: dict[str, str | int] = {"candidates": self._k, "embedder": self._embedder}
         run_id = await self._store.create(
-            checked_name(name or " against ".join(chosen)), set_id, chosen, settings
+            checked_name(name) if name else _named(chosen), set_id, chosen, settings
         )
         return await self.resume(run_id)
 
-    async def resume(self, run_id: int) -> RunSummary:
-        """Go on with a run that was cancelled, failed or was interrupted by the end of its process."""
+    async def resume(self, run_id: int, *, without: Collection[str] = ()) -> RunSummary:
+        """Go on with a run that was cancelled, failed or was interrupted by the end of its process.
+
+        without: rerankers that it has from now on never had. Raises BadInput where none is left, or one
+        of the others cannot serve.
+        """
         summary = await self._store.get(run_id)
-        self._check(summary.rerankers)
+        left = [name for name in summary.rerankers if name not in without]
+        self._check(left)
         if await self._store.claim(run_id, self._worker, CLAIM_SECONDS):
+            if len(left) < len(summary.rerankers):
+                own = summary.name != _named(summary.rerankers)
+                await self._store.leave_only(run_id, left, summary.name if own else _named(left))
             task = asyncio.create_task(self._work(run_id), name=f"run {run_id}")
             self._tasks[run_id] = task
             task.add_done_callback(lambda done: self._forget(run_id, done))
@@ -232,9 +240,7 @@ class Runs:
         if not todo:
             return
         names = await self._store.judged_documents([question for question, _ in todo])
-        for name in summary.rerankers:
-            await settled(self._rerankers[name])
-        await self._warm_up(run_id, summary.rerankers, todo[0][0].text, filter)
+        await self._get_ready(run_id, summary.rerankers, todo[0][0].text, filter)
         for question, missing in todo:
             await self._traffic.lull(YIELD_SECONDS)
             arms = [name for name in summary.rerankers if name in missing]
@@ -262,27 +268,24 @@ class Runs:
         chosen = {name: self._rerankers[name] for name in arms}
         return await self._retriever.candidates(question, filter=filter, k=self._k, depth=depth_of(chosen))
 
-    async def _warm_up(
+    async def _get_ready(
         self, run_id: int, rerankers: Sequence[str], question: str, filter: DocumentFilter
     ) -> None:
-        """Models are loaded and plans made before anything is timed."""
+        """Models are loaded and plans made before anything is timed. Raises BadInput where one cannot be."""
         found = await self._through_outages(lambda: self._found(question, rerankers, filter))
         for name in rerankers:
             reranker = self._rerankers[name]
-            await run_arm(question, found, name, reranker)
-            if reranker is None or reranker.state().status != "loading":
-                continue
-            self._notes[run_id] = f"{name} is loading."
+            self._notes[run_id] = f"{name} gets ready."
             try:
                 async with asyncio.timeout(LOAD_SECONDS):
-                    while reranker.state().status == "loading":
-                        await asyncio.sleep(0.2)
+                    await settled(reranker)
             except TimeoutError:
                 raise BadInput(f"{name} has not loaded within {LOAD_SECONDS / 60:g} minutes.") from None
-            self._notes.pop(run_id, None)
-            if (state := reranker.state()).status == "failed":
+            state = contender(name, reranker)
+            if models_used(reranker) and state.status == "failed":
                 raise BadInput(f"The reranker {name} cannot serve: {state.why}")
             await run_arm(question, found, name, reranker)
+        self._notes.pop(run_id, None)
 
     async def _through_outages(self, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Again, where the database was away meanwhile. Raises DatabaseUnavailable if it stays away."""
@@ -294,3 +297,7 @@ class Runs:
                 if time.monotonic() > until:
                     raise
                 await asyncio.sleep(1.0)
+
+
+def _named(rerankers: Sequence[str]) -> str:
+    return checked_name((" against " if len(rerankers) == 2 else " · ").join(rerankers))

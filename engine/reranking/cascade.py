@@ -11,6 +11,7 @@ from engine.documents.model import Passage
 from engine.errors import BadInput, Unavailable
 from engine.reranking.base import BUILT_IN, Reranker, RerankerState, Scores
 from engine.reranking.combination import combine
+from engine.reranking.local import LocalReranker, own_model
 
 NAME = "cascade"
 DEPTH = 30
@@ -57,6 +58,11 @@ class Cascade:
             for i, value in enumerate(cheap.values)
         )
         return replace(judged, values=values, scale=1.0, served_by=self.name, support=cheap.support)
+
+    @property
+    def second(self) -> LocalReranker | None:
+        """The strong one, if it has a model of its own."""
+        return own_model(self._find(self._strong))
 
     def state(self) -> RerankerState:
         """That of the strong one."""

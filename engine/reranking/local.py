@@ -157,7 +157,7 @@ def own_model(reranker: Reranker | None) -> LocalReranker | None:
 
 
 def models_used(reranker: Reranker | None) -> list[LocalReranker]:
-    """Its own, and the one that reads near ties again, where there are such."""
+    """Its own, and the one that reads some passages again, where there are such."""
     second: LocalReranker | None = None
     inner = reranker
     while inner is not None and second is None:

@@ -24,7 +24,7 @@ from engine.settings import Settings
 from tests.conftest import ROOT, OpenEngine
 from tests.rerank_server import RerankServer, Scripted
 
-from .conftest import jsonl, questions_on_documents
+from .conftest import jsonl, questions_on_documents, stock
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +103,25 @@ async def test_a_reranker_that_fails_in_the_middle_is_counted_and_the_run_goes_o
     none, remote = (await own_engine.comparison.runs.report([run.id])).arms
     assert 1 <= remote.failures <= 6 and none.failures == 0
     assert remote.ndcg is not None
+
+
+async def test_a_run_goes_on_without_a_reranker_whose_model_cannot_load(
+    open_test_engine: OpenEngine, tmp_path: Path
+) -> None:
+    async with open_test_engine(bge_model_name=str(tmp_path)) as engine:
+        await stock(engine)
+        set_id = (await engine.comparison.import_set("Handbook", questions_on_documents())).set.id
+        runs = engine.comparison.runs
+        failed = await finished(engine, set_id, "none", "built-in", "cascade")  # of built-in and bge
+        assert failed.status == "failed" and str(tmp_path) in failed.error
+        with pytest.raises(BadInput, match="cascade cannot serve"):
+            await runs.resume(failed.id)
+        with pytest.raises(BadInput, match="No reranker"):
+            await runs.resume(failed.id, without=failed.rerankers)
+        await runs.resume(failed.id, without=["cascade"])
+        done = await runs.wait(failed.id)
+        assert (done.status, done.done, done.name) == ("done", 6, "none against built-in")
+        assert [arm.reranker for arm in (await runs.report([done.id])).arms] == ["none", "built-in"]
 
 
 async def test_a_cancelled_run_keeps_what_it_has_and_goes_on(

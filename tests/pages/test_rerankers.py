@@ -74,7 +74,7 @@ def test_one_reranker_is_no_comparison_and_an_empty_question_is_told(
     bridge: Bridge, open_tab: OpenTab
 ) -> None:
     tab = open_rerankers(open_tab)
-    tab.multiselect(key="compare-rerankers-0").set_value(["none"])
+    tab.pills(key="compare-rerankers-0").set_value(["none"])
     compare(tab)
     assert "two" in tab.warning[0].value
     tab = open_rerankers(open_tab)

@@ -24,8 +24,11 @@ def rerank_server() -> Iterator[RerankServer]:
 
 
 @pytest.fixture(scope="module")
-def bridge(serve: Serve, rerank_server: RerankServer) -> Iterator[Bridge]:
+def bridge(
+    serve: Serve, rerank_server: RerankServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bridge]:
     with serve(
+        bge_model_name=str(tmp_path_factory.mktemp("no-model")),
         reranker_url=rerank_server.address,
         reranker_timeout_seconds=60.0,
         challenger_reranker="remote",
@@ -55,7 +58,7 @@ def test_a_run_is_cancelled_gone_on_with_and_then_the_one_shown(
     tab = open_rerankers(open_tab, VIEWS[2])
     rerank_server.script()
     rerank_server.always = Scripted(hang=True)
-    tab.multiselect(key="run-rerankers-0").set_value(["none", "remote"])
+    tab.pills(key="run-rerankers-0").set_value(["none", "remote"])
     tab.text_input(key="run-name").set_value("Halved")
     next(button for button in tab.button if button.label == "Run").click().run()
     run = next(r for r in bridge.call(lambda engine: engine.comparison.runs.list()) if r.name == "Halved")
@@ -82,6 +85,22 @@ def test_a_run_is_cancelled_gone_on_with_and_then_the_one_shown(
     tab.text_input(key=f"name-of-run-{run.id}-1").set_value("Whole")
     tab.button(key=f"do-rename-run-{run.id}-1").click().run()
     assert bridge.call(lambda engine: engine.comparison.runs.get(run.id)).name == "Whole"
+
+
+def test_a_run_goes_on_without_what_cannot_serve(
+    bridge: Bridge, open_tab: OpenTab, handbook: QuestionSet
+) -> None:
+    async def begin(engine: Engine) -> RunSummary:
+        run = await engine.comparison.runs.start(handbook.id, ["none", "bge"])
+        return await engine.comparison.runs.wait(run.id)
+
+    run = bridge.call(begin)
+    tab = open_rerankers(open_tab, VIEWS[2])
+    assert "holds no model" in " ".join(text.value for text in tab.markdown)
+    tab.button(key=f"resume-without-{run.id}").click().run()
+    assert not tab.exception and not tab.error
+    done = bridge.call(lambda engine: engine.comparison.runs.wait(run.id))
+    assert (done.status, done.name, done.done) == ("done", "none", 6)
 
 
 def test_a_question_taken_out_of_a_set_is_put_back(
