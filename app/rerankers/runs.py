@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -19,6 +20,7 @@ from engine.errors import NotFound
 from engine.evaluation.model import RunSummary
 
 _POLL_SECONDS = 1.0
+_PACE_OF = 5  # questions, before it is told how long the others take
 _STATUS = {
     "running": "Runs",
     "interrupted": "Interrupted: its process ended",
@@ -75,8 +77,9 @@ def _draw_form(bridge: Bridge, state: ComparisonState) -> None:
 
 def _draw_unfinished(bridge: Bridge, state: ComparisonState, run: RunSummary) -> None:
     if run.status == "running":
-        st.fragment(_follow, run_every=_POLL_SECONDS)(bridge, run.id)
+        st.fragment(_follow, run_every=_POLL_SECONDS)(bridge, state, run.id)
         return
+    state.paces.pop(run.id, None)
     with st.container(border=True, key=f"unfinished-{run.id}", horizontal=True, vertical_alignment="center"):
         told = f"{run.name}, on {run.set_name}: {_STATUS[run.status].lower()}; {run.done:,} of {run.total:,}."
         st.markdown(plain(f"{told} {run.error}"), width="content")
@@ -98,7 +101,7 @@ async def _resume(engine: Engine, run_id: int, without: Sequence[str]) -> None:
     await engine.comparison.runs.resume(run_id, without=without)
 
 
-def _follow(bridge: Bridge, run_id: int) -> None:
+def _follow(bridge: Bridge, state: ComparisonState, run_id: int) -> None:
     with shown_errors():
         try:
             run = bridge.call(lambda engine: engine.comparison.runs.get(run_id))
@@ -108,10 +111,23 @@ def _follow(bridge: Bridge, run_id: int) -> None:
             st.rerun()
         with st.container(border=True, key=f"running-{run_id}"):
             told = f"{run.name}, on {run.set_name}: {run.done:,} of {counted(run.total, 'question')}"
-            st.progress(run.done / max(run.total, 1), plain(f"{told}. {run.note}".rstrip(". ")))
+            said = run.note or time_left(state.paces, run, time.monotonic())
+            st.progress(run.done / max(run.total, 1), plain(f"{told}. {said}".rstrip(". ")))
             if st.button("Cancel", key=f"cancel-{run_id}", type="tertiary", icon=":material/close:"):
                 bridge.call(lambda engine: engine.comparison.runs.cancel(run_id))
                 st.rerun()
+
+
+def time_left(paces: dict[int, tuple[float, int]], run: RunSummary, now: float) -> str:
+    """How long a run still takes, at its pace since this tab first saw it measure.
+
+    paces: see ComparisonState; this run's is begun here. now: in seconds.
+    """
+    began, done = paces.setdefault(run.id, (now, run.done))
+    if run.done < done + _PACE_OF:
+        return ""
+    minutes = (run.total - run.done) * (now - began) / (run.done - done) / 60
+    return f"About {minutes:.0f} min left." if minutes >= 1.5 else "A minute or less left."
 
 
 def _draw_choice(bridge: Bridge, state: ComparisonState, runs: Sequence[RunSummary]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.evaluation.model import ArmResult, ImportReport
@@ -29,6 +29,7 @@ class ComparisonState:
     is asked of; empty: of all.
     set_id, run_ids: what is open. imported: what the last import told.
     removed: for undoing it.
+    paces: of runs, by id: when this tab first saw one measure, and how many questions were done then.
     uploads: counts imports and what else changes the sets, so that their widgets start anew.
     """
 
@@ -45,6 +46,7 @@ class ComparisonState:
     imported: ImportReport | None = None
     removed: Removed | None = None
     uploads: int = 0
+    paces: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def open(self, view: str) -> None:
         """Have another view from the next run on."""

@@ -68,7 +68,7 @@ class Runs:
         self._worker = uuid4()
         self._slot = asyncio.Semaphore(1)
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._notes: dict[int, str] = {}
+        self._notes: dict[int, Callable[[], str]] = {}
         self._reports: dict[tuple[int, ...], tuple[tuple[int, int], RunReport]] = {}
 
     async def start(self, set_id: int, rerankers: Sequence[str], name: str = "") -> RunSummary:
@@ -186,7 +186,12 @@ class Runs:
                 raise BadInput(f"The reranker {name} cannot serve now.", hint=state.why)
 
     def _noted(self, summary: RunSummary) -> RunSummary:
-        return replace(summary, note=self._notes.get(summary.id, ""))
+        note = self._notes.get(summary.id)
+        return replace(summary, note=note()) if note else summary
+
+    def _readiness(self, name: str) -> str:
+        state = contender(name, self._rerankers[name])
+        return f"{name} gets ready. {state.why if state.status == 'loading' else ''}".rstrip()
 
     def _forget(self, run_id: int, done: asyncio.Task[None]) -> None:
         if self._tasks.get(run_id) is done:
@@ -199,7 +204,7 @@ class Runs:
         assert work is not None
         keeping = asyncio.create_task(self._keep(run_id, work))
         try:
-            self._notes[run_id] = "Waits for another run to end."
+            self._notes[run_id] = lambda: "Waits for another run to end."
             async with self._slot:
                 self._notes.pop(run_id, None)
                 await self._measure(run_id)
@@ -275,7 +280,7 @@ class Runs:
         found = await self._through_outages(lambda: self._found(question, rerankers, filter))
         for name in rerankers:
             reranker = self._rerankers[name]
-            self._notes[run_id] = f"{name} gets ready."
+            self._notes[run_id] = partial(self._readiness, name)
             try:
                 async with asyncio.timeout(LOAD_SECONDS):
                     await settled(reranker)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from app.bridge import Bridge
+from app.rerankers.runs import time_left
 from app.rerankers.state import VIEWS
 from engine import Engine
 from engine.evaluation.model import QuestionSet, RunSummary
@@ -101,6 +103,18 @@ def test_a_run_goes_on_without_what_cannot_serve(
     assert not tab.exception and not tab.error
     done = bridge.call(lambda engine: engine.comparison.runs.wait(run.id))
     assert (done.status, done.name, done.done) == ("done", "none", 6)
+
+
+def test_how_long_a_run_still_takes_is_told_from_its_pace(bridge: Bridge, handbook: QuestionSet) -> None:
+    run = bridge.call(lambda engine: engine.comparison.runs.start(handbook.id, ["none"]))
+    paces: dict[int, tuple[float, int]] = {}
+
+    def told(done: int, now: float) -> str:
+        return time_left(paces, replace(run, done=done, total=100), now)
+
+    assert told(10, 1000.0) == told(12, 1024.0) == ""  # too little to tell by
+    assert told(20, 1120.0) == "About 16 min left."
+    assert told(95, 2020.0) == "A minute or less left."
 
 
 def test_a_question_taken_out_of_a_set_is_put_back(
