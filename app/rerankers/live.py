@@ -57,6 +57,7 @@ def _draw_agreement(bridge: Bridge) -> None:
         },
         hide_index=True,
         key="agreement",
+        placeholder="–",
         column_config={
             "Same first": st.column_config.NumberColumn(format="percent", help="The same first passage."),
             "Overlap@5": st.column_config.NumberColumn(
@@ -95,5 +96,6 @@ def _draw_thumbs(bridge: Bridge) -> None:
         },
         hide_index=True,
         key="thumbs",
+        placeholder="–",
         column_config={"Share 👍": st.column_config.NumberColumn(format="percent")},
     )

@@ -88,6 +88,7 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
         },
         hide_index=True,
         key="figures",
+        placeholder="–",
         column_config={
             "US$ per 1,000": st.column_config.TextColumn(
                 help="At list price, for 1,000 questions; a dash: no price."

@@ -90,7 +90,7 @@ def _draw_import(bridge: Bridge, state: ComparisonState) -> None:
         )
         if st.form_submit_button("Import", type="primary"):
             given = {file.name: file.getvalue() for file in files}
-            named = name or (files[0].name.rsplit(".", 1)[0] if files else "")
+            named = name or (files[0].name.rsplit(".", 1)[0] if len(files) == 1 else "Imported")
             state.imported = bridge.call(lambda engine: engine.comparison.import_set(named, given))
             state.set_id = state.imported.set.id
             state.uploads += 1
@@ -148,6 +148,16 @@ def _draw_set(bridge: Bridge, state: ComparisonState, of: QuestionSet) -> None:
             key="export-set",
             icon=":material/download:",
         )
+        if not of.tag and st.button(
+            "Add from chat",
+            key="add-from-chat",
+            icon=":material/thumb_up:",
+            help="Questions whose answers got a thumb up since.",
+        ):
+            added = bridge.call(lambda engine: engine.comparison.sets.add_from_chat(of.id))
+            st.toast(f"{counted(added, 'question')} added.")
+            state.uploads += 1
+            st.rerun()
         draw_rename(of.name, f"set-{of.id}-{state.uploads}", lambda name: _rename(bridge, state, of.id, name))
         if st.button("Delete", key="delete-set", icon=":material/delete:"):
             bridge.call(lambda engine: engine.comparison.sets.delete(of.id))

@@ -198,11 +198,17 @@ class QuestionSets:
             return _question(row, await load_judgments(db, [row.id], self._access)) if row else None
 
     async def from_chat(self, name: str) -> QuestionSet:
-        """A new set as `add_from_chat` fills it. Raises BadInput where no answer has a thumb up."""
+        """A new set as `add_from_chat` fills it. Raises BadInput where that finds nothing."""
         async with self._database.write() as db:
             set_id, _ = await add_set(db, name)
-            if not await self._add_liked(db, set_id):
+            liked, added = await self._add_liked(db, set_id)
+            if not liked:
                 raise BadInput("No answer has a thumb up yet.", hint="Give one under an answer in Chat.")
+            if not added:
+                raise BadInput(
+                    "No answer with a thumb up cites a passage.",
+                    hint="Give one to an answer with sources, or to a “not in the documents” that is right.",
+                )
         return await self.get(set_id)
 
     async def add_from_chat(self, set_id: int) -> int:
@@ -214,9 +220,10 @@ class QuestionSets:
         """
         async with self._database.write() as db:
             await _require(db, set_id)
-            return await self._add_liked(db, set_id)
+            return (await self._add_liked(db, set_id))[1]
 
-    async def _add_liked(self, db: AsyncConnection, set_id: int) -> int:
+    async def _add_liked(self, db: AsyncConnection, set_id: int) -> tuple[int, int]:
+        """How many answers are liked, and how many of their questions were new."""
         liked = (
             select(turns.c.answer)
             .join(sessions, sessions.c.id == turns.c.session_id)
@@ -226,9 +233,10 @@ class QuestionSets:
         if self._access.on:
             liked = liked.where(sessions.c.owner == self._access.principal().id)
         before = await _count(db, set_id)
-        for (answer,) in (await db.execute(liked)).all():
+        answers = (await db.execute(liked)).scalars().all()
+        for answer in answers:
             await _add_answer(db, set_id, _ANSWER.validate_python(answer))
-        return await _count(db, set_id) - before
+        return len(answers), await _count(db, set_id) - before
 
     async def _change_question(self, question_id: int, **values: object) -> None:
         async with self._database.write() as db:

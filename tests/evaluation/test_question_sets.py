@@ -18,6 +18,7 @@ from engine.evaluation import exchange
 from engine.evaluation.judging import load_judgments
 from engine.evaluation.model import ImportReport, SetQuestion
 from tests.conftest import OpenEngine
+from tests.openai_server import OpenAIServer, Reply
 
 from .conftest import QUESTIONS, jsonl, packed, questions_on_documents, stock
 
@@ -220,6 +221,21 @@ async def test_liked_answers_become_questions(engine: Engine) -> None:
     (question,) = await all_questions(engine, made.id)
     assert question.text == "When does the gate close?"
     assert "gate.md" in {judgment.file_name for judgment in question.judgments}
+
+
+async def test_a_liked_answer_without_a_source_is_said_to_be_of_no_use(open_test_engine: OpenEngine) -> None:
+    with OpenAIServer() as model:
+        model.default = Reply("Nobody cites here.")
+        async with open_test_engine(openai_api_key="test", openai_base_url=model.url) as engine:
+            await stock(engine)
+            with pytest.raises(BadInput, match="No answer has a thumb up"):
+                await engine.comparison.sets.from_chat("From chat")
+            session = await engine.sessions.create()
+            await engine.ask("When does the gate close?", session_id=session.id)
+            await engine.sessions.vote((await engine.sessions.turns(session.id))[-1].id, "up")
+            with pytest.raises(BadInput, match="cites a passage"):
+                await engine.comparison.sets.from_chat("From chat")
+            assert await engine.comparison.sets.list() == []
 
 
 async def test_chats_of_others_are_not_looked_into(open_test_engine: OpenEngine) -> None:

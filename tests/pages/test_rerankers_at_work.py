@@ -164,18 +164,22 @@ def test_liked_answers_make_a_set_and_live_shows_both_arms(bridge: Bridge, open_
     tab.button(key="chat-set").click().run()
     assert "thumb up" in tab.error[0].value and "From chat" not in sets(bridge)
 
-    async def like(engine: Engine) -> None:
+    async def like(engine: Engine, question: str) -> None:
         session = await engine.sessions.create()
-        await engine.ask("When does the gate close?", session_id=session.id)
+        await engine.ask(question, session_id=session.id)
         await engine.sessions.vote((await engine.sessions.turns(session.id))[-1].id, "up")
         await engine.comparison.live.drain()
 
-    bridge.call(like)
+    bridge.call(lambda engine: like(engine, "When does the gate close?"))
     tab.button(key="chat-set").click().run()
     assert not tab.exception and not tab.error
     made = sets(bridge)["From chat"]
     assert made.question_count == 1
-    key = f"set-{made.id}-1"
+
+    bridge.call(lambda engine: like(engine, "Who lends books?"))
+    tab.button(key="add-from-chat").click().run()
+    assert not tab.exception and sets(bridge)["From chat"].question_count == 2
+    key = f"set-{made.id}-2"
     tab.text_input(key=f"name-of-{key}").set_value("Liked").run()
     tab.button(key=f"do-rename-{key}").click().run()
     assert "Liked" in sets(bridge) and "From chat" not in sets(bridge)
@@ -183,5 +187,5 @@ def test_liked_answers_make_a_set_and_live_shows_both_arms(bridge: Bridge, open_
     tab.segmented_control[0].set_value(VIEWS[3]).run()
     assert not tab.exception
     agreement, thumbs = table(tab, "Kendall tau"), table(tab, "Share 👍")
-    assert [*agreement["Challenger"]] == ["remote"] and [*agreement["Questions"]] == [1]
-    assert [*thumbs["👍"]] == [1] and [*thumbs["Share 👍"]] == [1.0]
+    assert [*agreement["Challenger"]] == ["remote"] and [*agreement["Questions"]] == [2]
+    assert [*thumbs["👍"]] == [2] and [*thumbs["Share 👍"]] == [1.0]
