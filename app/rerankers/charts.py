@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
@@ -107,7 +108,16 @@ def quality_figure(arms: Sequence[ArmFigures], names: Sequence[str]) -> go.Figur
             f"<br>{arm.p50_ms:.1f} ms at the median, {arm.p95_ms:.1f} ms p95<br>{price}<extra></extra>",
             showlegend=False,
         )
-    figure.update_xaxes(title="Reranking a question: median, to p95 (ms, logarithmic)", type="log", dtick=1)
+    slowest = max((max(arm.p95_ms, 0.1) for arm in arms), default=1.0)
+    figure.update_xaxes(
+        title="ms a question: median, to p95",
+        type="log",
+        dtick=1,
+        range=[
+            math.log10(min((max(arm.p50_ms, 0.1) for arm in arms), default=0.1)) - 0.2,
+            math.log10(slowest) + 0.6,
+        ],
+    )
     known = [arm.ndcg for arm in arms if arm.ndcg is not None]
     lowest = min((estimate.low for estimate in known), default=0.0)
     highest = max((estimate.high for estimate in known), default=1.0)

@@ -12,6 +12,7 @@ from app.rerankers.charts import at_threshold, quality_figure, risk_figure
 from app.rerankers.default import confirm_default, confirm_threshold
 from app.rerankers.naming import draw_rename
 from app.rerankers.state import ComparisonState, Removed
+from app.rerankers.verdict import CHANCE, verdict
 from app.text import counted
 from engine import Engine
 from engine.evaluation.model import Estimate, RunReport, RunSummary
@@ -114,6 +115,8 @@ def _draw_figures(bridge: Bridge, report: RunReport, names: Sequence[str]) -> No
             )
         },
     )
+    if told := verdict(report, names):
+        st.markdown(told)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         best = max(range(len(arms)), key=lambda n: arms[n].ndcg.mean if arms[n].ndcg else 0.0)  # type: ignore[union-attr]
         choices = list(dict.fromkeys(arm.reranker for arm in arms))
@@ -150,7 +153,7 @@ def _draw_pairs(report: RunReport, names: Sequence[str]) -> None:
             "Difference of nDCG@10": [pair.difference for pair in pairs],
             "95 % interval": [f"{pair.low:+.3f} – {pair.high:+.3f}" for pair in pairs],
             "p": [pair.p_value for pair in pairs],
-            "More than chance": ["yes" if pair.p_value < 0.05 else "not shown" for pair in pairs],
+            "More than chance": ["yes" if pair.p_value < CHANCE else "not shown" for pair in pairs],
             "Wins": [pair.wins for pair in pairs],
             "Losses": [pair.losses for pair in pairs],
             "Ties": [pair.ties for pair in pairs],
