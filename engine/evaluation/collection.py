@@ -1,4 +1,7 @@
-"""Test collections: a folder with corpus.jsonl, queries.jsonl and qrels.tsv, as BEIR lays them out."""
+"""Test collections: a folder with corpus.jsonl, queries.jsonl and qrels.tsv.
+
+One of BEIR's as it is published will do: ids may be called `_id`, judgments may be in qrels/test.tsv.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from typing import Any
 from engine.documents.model import Block, ParsedDocument
 from engine.errors import BadInput
 from engine.text.normalisation import normalise
+
+_JUDGED = ("qrels.tsv", "qrels/test.tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,12 @@ def read_collection(folder: Path, limit: int | None = None) -> TestCollection:
     Raises BadInput that names the file, the line and what is wrong there.
     """
     corpus = tuple(
-        Record(_string(line, "id"), line.get("title") or "", line.get("text") or "")
+        Record(_string(line, "id", "_id"), line.get("title") or "", line.get("text") or "")
         for line in _lines(folder / "corpus.jsonl")
     )
     queries = tuple(
         Query(
-            _string(line, "id"),
+            _string(line, "id", "_id"),
             _string(line, "text"),
             tuple(line.get("answers") or ()),
             line.get("answerable"),
@@ -65,7 +70,8 @@ def read_collection(folder: Path, limit: int | None = None) -> TestCollection:
         raise BadInput(f"{folder} has no documents or no queries.")
     # A judged record that the corpus lacks stays: it counts as not found.
     relevance: dict[str, dict[str, int]] = {}
-    for query, record, gain in _judgments(folder / "qrels.tsv"):
+    judged = next((path for path in _JUDGED if (folder / path).exists()), _JUDGED[0])
+    for query, record, gain in _judgments(folder / judged):
         relevance.setdefault(query, {})[record] = gain
     return TestCollection(folder.name, corpus, queries[:limit], relevance)
 
@@ -107,8 +113,8 @@ def _judgments(path: Path) -> Iterator[tuple[str, str, int]]:
         raise BadInput(f"{path} cannot be read: {error}.") from error
 
 
-def _string(line: dict[str, Any], name: str) -> str:
-    value = line.get(name)
+def _string(line: dict[str, Any], name: str, other: str = "") -> str:
+    value = line.get(name, line.get(other))
     if not isinstance(value, str | int) or value == "":
         raise BadInput(f"A line has no “{name}”: {json.dumps(line, ensure_ascii=False)[:200]}")
     return str(value)
