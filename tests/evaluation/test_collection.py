@@ -26,5 +26,5 @@ def test_a_collection_of_beir_is_read_as_one_of_ours(tmp_path: Path) -> None:
 
 def test_a_line_without_an_id_is_told(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_bytes(jsonl([{"title": "Thầu", "text": "18 ngày"}]))
-    with pytest.raises(BadInput, match="no “id”.*18 ngày"):
+    with pytest.raises(BadInput, match=r"no “id”.*18 ngày"):
         read_collection(tmp_path)
