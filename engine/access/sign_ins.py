@@ -59,6 +59,7 @@ class SignIns:
         self._provided_role = provided_role
         self._provided_to = provided_to
         self._known: TTLCache[str, Principal] = TTLCache(KNOWN, KNOWN_SECONDS)
+        self._changes = 0
 
     async def sign_in(self, name: str, password: str) -> str:
         """A token for the browser to keep.
@@ -95,9 +96,9 @@ class SignIns:
 
     async def sign_out(self, token: str) -> None:
         """End a browser's sign-in, in all its tabs."""
-        self._known.pop(f"browser {token}", None)
         async with self._database.write() as db:
             await db.execute(delete(sign_ins).where(sign_ins.c.token == hashed(token)))
+        self.forget()
 
     async def of_browser(self, token: str) -> Principal:
         """Who brings this token. Raises NotSignedIn."""
@@ -168,8 +169,12 @@ class SignIns:
         return token
 
     def forget(self) -> None:
-        """Look everyone up again: an account or a key has changed."""
+        """Look everyone up again: an account, a key or a sign-in has changed, and that is committed.
+
+        Who is being looked up at this moment may be told as before; that is not kept.
+        """
         self._known.clear()
+        self._changes += 1
 
     async def prune(self) -> None:
         """Remove sign-ins that have ended. Raises DatabaseUnavailable."""
@@ -179,11 +184,14 @@ class SignIns:
     async def _looked_up(self, key: str, statement: Any, made: Callable[[Row[Any]], Principal]) -> Principal:
         if (known := self._known.get(key)) is not None:
             return known
+        changes = self._changes
         async with self._database.read() as db:
             row = (await db.execute(statement.where(accounts.c.disabled.is_(False)))).first()
         if row is None:
             raise NotSignedIn("Sign in first.", hint="The sign-in or the key may have ended.")
-        principal = self._known[key] = made(row)
+        principal = made(row)
+        if changes == self._changes:
+            self._known[key] = principal
         return principal
 
 

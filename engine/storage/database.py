@@ -159,7 +159,7 @@ class Database:
     ) -> Sequence[FixedRow]:
         asked = time.perf_counter()
         async with self._queue.place():
-            pooled = await self._pool.raw_connection()
+            pooled = await self._given_out()
             whole = False
             try:
                 started = time.perf_counter()
@@ -175,6 +175,13 @@ class Database:
             finally:
                 # Who leaves in the middle leaves a connection that nobody else should wait for.
                 await greenlet_spawn(pooled.close if whole else pooled.invalidate)
+
+    async def _given_out(self) -> Any:
+        try:
+            return await self._pool.raw_connection()
+        except self._pool.dialect.loaded_dbapi.Error as error:
+            # One could not be opened: here SQLAlchemy lets an error of its own for the driver's through.
+            raise (error.__cause__ or error) from None
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

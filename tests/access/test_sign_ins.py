@@ -38,6 +38,23 @@ async def test_a_password_lets_in_until_signing_out(guarded: Engine) -> None:
         await door.of_browser(token)
 
 
+async def test_whoever_is_looked_up_while_signing_out_is_out_afterwards(guarded: Engine) -> None:
+    await join(guarded, "nina", "editor")
+    door = guarded.entrance.sign_ins
+    token = await door.sign_in("nina", PASSWORD)
+    async with guarded.database.write() as db:  # in its way, until this ends
+        await db.execute(select(sign_ins).with_for_update())
+        leaving = asyncio.create_task(door.sign_out(token))
+        waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        async with asyncio.timeout(10):
+            while not (await db.execute(waits)).scalar_one():
+                await asyncio.sleep(0.01)
+        assert (await door.of_browser(token)).name == "nina"
+    await leaving
+    with pytest.raises(NotSignedIn):
+        await door.of_browser(token)
+
+
 async def test_nothing_that_lets_in_is_stored(guarded: Engine) -> None:
     await join(guarded, "bea")
     token = await guarded.entrance.sign_ins.sign_in("bea", PASSWORD)

@@ -340,6 +340,25 @@ async def test_a_server_that_stays_away_is_waited_for_once_and_then_no_longer(
     assert spent[0] >= 0.5 > spent[1]
 
 
+@pytest.mark.parametrize("ask", [one, told, told_among_others], ids=["read", "fetch", "fetch among others"])
+async def test_a_server_that_lets_nobody_in_yet_or_any_more_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ask: Callable[..., Coroutine[Any, Any, object]]
+) -> None:
+    monkeypatch.setattr(connections, "RESTART_SECONDS", 0.5)
+    folder = tmp_path / "postgres"
+    async with embedded_postgres(folder) as url:
+        inside, outside = make_database(url), make_database(url)
+        async with inside.read() as db:
+            await db.execute(text("SELECT 1"))
+            os.kill(postmaster(folder), signal.SIGTERM)  # ends once those inside have left
+            with pytest.raises(DatabaseUnavailable, match="does not answer"):
+                await ask(outside)
+            with pytest.raises(Unsettled):
+                await outside.change(SLOW, {"told": "", "seconds": 0.0})
+        await inside.aclose()
+        await outside.aclose()
+
+
 async def test_a_slow_statement_is_ended_and_its_connection_serves_on(make_pool: MakePool) -> None:
     pool = make_pool(pool_size=1, statement_timeout_seconds=0.2)
     async with pool.read() as db:
@@ -439,8 +458,9 @@ async def test_waiting_for_a_connection_is_bounded_fair_and_counted(make_pool: M
     assert status == PoolStatus(False, 1, 0, 1, 0, status.acquired_total, status.wait_seconds_total, 1, 0)
 
 
+@pytest.mark.parametrize("ask", [one, told], ids=["read", "fetch"])
 async def test_a_server_without_a_free_connection_is_called_busy(
-    make_pool: MakePool, database_url: str
+    make_pool: MakePool, database_url: str, ask: Callable[..., Coroutine[Any, Any, object]]
 ) -> None:
     owner = make_pool()
     async with owner.write() as db:
@@ -449,11 +469,14 @@ async def test_a_server_without_a_free_connection_is_called_busy(
     pool = make_database(database_url.replace("postgres@", "one_at_a_time@"))
     async with pool.read():
         with pytest.raises(DatabaseUnavailable, match="max_connections"):
-            await one(pool)
+            await ask(pool)
     await pool.aclose()
 
 
-async def test_a_refused_login_is_said_as_such(database_url: str) -> None:
+@pytest.mark.parametrize("ask", [one, told], ids=["read", "fetch"])
+async def test_a_refused_login_is_said_as_such(
+    database_url: str, ask: Callable[..., Coroutine[Any, Any, object]]
+) -> None:
     pool = make_database(database_url.replace("postgres@", "nobody_known@"))
     with pytest.raises(DatabaseUnavailable, match="refuses the login"):
-        await one(pool)
+        await ask(pool)
