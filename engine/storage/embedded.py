@@ -32,6 +32,7 @@ DATABASE_NAME = "dossier"
 START_SECONDS = 90.0  # replaying the log after a crash takes longer than a start
 WATCH_SECONDS = 0.25
 RETRY_SECONDS = 0.1
+_MARKS = ".handle_pids.json"
 
 SERVER_SETTINGS = {
     "shared_buffers": "256MB",
@@ -63,7 +64,7 @@ async def embedded_postgres(folder: Path) -> AsyncIterator[str]:
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
     finally:
-        await asyncio.to_thread(_leave, server)
+        await asyncio.to_thread(_leave, server, folder)
 
 
 # The package's own lock keeps processes apart, not threads.
@@ -76,9 +77,13 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _leave(server: Any) -> None:
+def _leave(server: Any, folder: Path) -> None:
     with _threads, contextlib.suppress(psutil.NoSuchProcess):  # it has died already
         server.__exit__(None, None, None)
+    with _locked():
+        # The package stops the server that it knows, which one that came back too slowly is not.
+        if not _users(folder) and _serves(folder, folder / "postmaster.pid"):
+            _stop(server, folder)
 
 
 def _package() -> Any:
@@ -121,13 +126,9 @@ def _start(folder: Path) -> Any:
 
 def _forget_the_dead(folder: Path) -> None:
     """Wipe off the marks of killed processes: of the app's, and of the server itself."""
-    marks = folder / ".handle_pids.json"
+    marks = folder / _MARKS
     if marks.exists():
-        try:
-            pids = [pid for pid in json.loads(marks.read_text()) if _alive(pid)]
-        except ValueError:  # its writer was killed in the middle
-            pids = []
-        marks.write_text(json.dumps(pids))
+        marks.write_text(json.dumps(_users(folder)))
     lock_file = folder / "postmaster.pid"
     if not lock_file.exists() or _serves(folder, lock_file):
         return
@@ -138,11 +139,21 @@ def _forget_the_dead(folder: Path) -> None:
     lock_file.unlink(missing_ok=True)
 
 
+def _users(folder: Path) -> list[int]:
+    """Processes of the app that use the server."""
+    try:
+        return [pid for pid in json.loads((folder / _MARKS).read_text()) if _alive(pid)]
+    except (OSError, ValueError):  # its writer was killed in the middle
+        return []
+
+
 def _serves(folder: Path, lock_file: Path) -> bool:
     """Whether the server that wrote the file lives. After a reboot its number may be another program's."""
     try:
         pid = int(lock_file.read_text().splitlines()[0])
         return _alive(pid) and str(folder) in psutil.Process(pid).cmdline()
+    except FileNotFoundError:
+        return False
     except (ValueError, IndexError, psutil.NoSuchProcess):
         # Not even a number: nothing but a server of this folder can be about to write one.
         return any(
@@ -198,11 +209,14 @@ async def _prepare(server: Any, folder: Path) -> None:
 
 
 def _restart(server: Any, folder: Path) -> None:
-    package = _package()
     with _locked():
-        stop = ["-w", "-m", "fast", "stop"]
-        package._commands.pg_ctl(stop, pgdata=folder, user=server.system_user, timeout=60)
+        _stop(server, folder)
         server.ensure_postgres_running()
+
+
+def _stop(server: Any, folder: Path) -> None:
+    stop = ["-w", "-m", "fast", "stop"]
+    _package()._commands.pg_ctl(stop, pgdata=folder, user=server.system_user, timeout=60)
 
 
 async def _keep_running(server: Any, folder: Path) -> None:

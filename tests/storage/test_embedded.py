@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from engine.errors import DatabaseUnavailable
+from engine.storage import embedded
 from engine.storage.database import Database
 from engine.storage.embedded import embedded_postgres
 
@@ -51,6 +52,28 @@ async def test_a_killed_server_comes_back_with_what_was_committed(tmp_path: Path
         assert await asyncio.wait_for(read(), 20) == "đấu thầu"
         assert postmaster(folder) != killed
         await pool.aclose()
+
+
+async def test_a_server_that_came_back_too_slowly_to_be_known_is_stopped_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(embedded, "WATCH_SECONDS", 60.0)
+    folder = tmp_path / "postgres"
+    async with embedded_postgres(folder):
+        killed = psutil.Process(postmaster(folder))
+        command, owner = killed.cmdline(), killed.username()
+        for process in (killed, *killed.children()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        for leftover in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (folder / leftover).unlink(missing_ok=True)
+        same_user = {} if owner == psutil.Process().username() else {"user": owner}
+        returned = await asyncio.create_subprocess_exec(*command, **same_user)  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            while not (folder / "postmaster.pid").exists() or postmaster(folder) != returned.pid:
+                await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        await returned.wait()
 
 
 async def test_the_last_to_leave_stops_the_server(tmp_path: Path) -> None:
