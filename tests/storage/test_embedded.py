@@ -28,6 +28,16 @@ def postmaster(folder: Path) -> int:
     return int((folder / "postmaster.pid").read_text().splitlines()[0])
 
 
+async def answer(pool: Database, statement: str = "SELECT 'here'") -> str:
+    """What the server says once it is there."""
+    while True:
+        try:
+            async with pool.read() as db:
+                return str((await db.execute(text(statement))).scalar_one())
+        except DatabaseUnavailable:
+            await asyncio.sleep(0.1)
+
+
 async def test_a_killed_server_comes_back_with_what_was_committed(tmp_path: Path) -> None:
     folder = tmp_path / "postgres"
     async with embedded_postgres(folder) as url:
@@ -40,16 +50,7 @@ async def test_a_killed_server_comes_back_with_what_was_committed(tmp_path: Path
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
-
-        async def read() -> str:
-            while True:
-                try:
-                    async with pool.read() as db:
-                        return str((await db.execute(text("SELECT word FROM kept"))).scalar_one())
-                except DatabaseUnavailable:
-                    await asyncio.sleep(0.1)
-
-        assert await asyncio.wait_for(read(), 20) == "đấu thầu"
+        assert await asyncio.wait_for(answer(pool, "SELECT word FROM kept"), 20) == "đấu thầu"
         assert postmaster(folder) != killed
         await pool.aclose()
 
@@ -59,19 +60,22 @@ async def test_a_server_that_came_back_too_slowly_to_be_known_is_stopped_too(
 ) -> None:
     monkeypatch.setattr(embedded, "WATCH_SECONDS", 60.0)
     folder = tmp_path / "postgres"
-    async with embedded_postgres(folder):
+    async with embedded_postgres(folder) as url:
         killed = psutil.Process(postmaster(folder))
         command, owner = killed.cmdline(), killed.username()
-        for process in (killed, *killed.children()):
+        family = [killed, *killed.children()]
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
-        for leftover in ("postmaster.pid", ".s.PGSQL.5432.lock"):
-            (folder / leftover).unlink(missing_ok=True)
+        await asyncio.to_thread(psutil.wait_procs, family, 10)
+        for leftover in folder.glob("**/*.lock"):
+            leftover.unlink()
+        (folder / "postmaster.pid").unlink()
         same_user = {} if owner == psutil.Process().username() else {"user": owner}
         returned = await asyncio.create_subprocess_exec(*command, **same_user)  # type: ignore[arg-type]
-        async with asyncio.timeout(20):
-            while not (folder / "postmaster.pid").exists() or postmaster(folder) != returned.pid:
-                await asyncio.sleep(0.05)
+        pool = database(url)
+        await asyncio.wait_for(answer(pool), 20)
+        await pool.aclose()
     async with asyncio.timeout(20):
         await returned.wait()
 
