@@ -1,4 +1,4 @@
-// The only script of Dossier's own: the server's content security policy allows it by its hash.
+// A script of Dossier's own on every page: the server's content security policy allows it by its hash.
 // A number in an answer opens its source, as the button below the answer does; a link asks before it
 // leaves; a page says where to scroll by an element of class "scroll-to".
 if (!window.dossierPage) {
