@@ -32,7 +32,8 @@ DATABASE_NAME = "dossier"
 START_SECONDS = 90.0  # replaying the log after a crash takes longer than a start
 WATCH_SECONDS = 0.25
 RETRY_SECONDS = 0.1
-_MARKS = ".handle_pids.json"
+_MARKS = ".handle_pids.json"  # the package's
+_READY = "dossier-ready"  # ours, once the database is made
 
 SERVER_SETTINGS = {
     "shared_buffers": "256MB",
@@ -109,6 +110,7 @@ def _start(folder: Path) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     with _locked():
         _forget_the_dead(folder)
+        _put_aside_the_unfinished(folder)
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -137,6 +139,18 @@ def _forget_the_dead(folder: Path) -> None:
         # Where nobody reaps it, the dead server's number still counts as taken.
         (Path(socket_folder) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
     lock_file.unlink(missing_ok=True)
+
+
+def _put_aside_the_unfinished(folder: Path) -> None:
+    """Begin anew where the making of the database was cut short: nothing had been kept in it yet."""
+    begun = (folder / "PG_VERSION").exists() and not (folder / _READY).exists()
+    if begun and not _serves(folder, folder / "postmaster.pid"):
+        aside = folder.with_name(f"{folder.name}.unfinished-{time.time_ns()}")
+        folder.rename(aside)
+        folder.mkdir()
+        log.warning(
+            "The embedded database was not made to its end; it is made anew. Its files are in %s.", aside
+        )
 
 
 def _users(folder: Path) -> list[int]:
@@ -182,7 +196,7 @@ def _url(server: Any) -> str:
 
 async def _prepare(server: Any, folder: Path) -> None:
     """Tune the server and create the database; the first time only."""
-    done = folder / "dossier-ready"
+    done = folder / _READY
     if done.exists():
         return
     info = server.get_postmaster_info()

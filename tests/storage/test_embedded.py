@@ -122,6 +122,22 @@ async def test_what_a_power_cut_leaves_in_the_folder_does_not_keep_it_from_start
             await pool.aclose()
 
 
+async def test_a_database_that_was_not_made_to_its_end_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    (folder / "global").mkdir(parents=True)
+    (folder / "PG_VERSION").write_text("17\n")  # as initdb leaves it when it is killed
+    (folder / "postmaster.pid").write_text(f"-31820\n{folder}\n1795807895\n5432\n\n\n  2220049    786453\n")
+    async with embedded_postgres(folder) as url:
+        pool = database(url)
+        assert await answer(pool) == "here"
+        await pool.aclose()
+    (aside,) = tmp_path.glob("postgres.unfinished-*")
+    assert (aside / "PG_VERSION").read_text() == "17\n"
+    async with embedded_postgres(folder):  # whole, it stays
+        pass
+    assert [*tmp_path.glob("postgres.unfinished-*")] == [aside]
+
+
 async def test_a_folder_with_spaces_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable, match="DOSSIER_HOME"):
         async with embedded_postgres(tmp_path / "my documents"):
