@@ -84,7 +84,8 @@ def _leave(server: Any, folder: Path) -> None:
     with _locked():
         # The package stops the server that it knows, which one that came back too slowly is not.
         if not _users(folder) and _serves(folder, folder / "postmaster.pid"):
-            _stop(server, folder)
+            with contextlib.suppress(subprocess.SubprocessError):  # it ends by itself
+                _stop(server, folder)
 
 
 def _package() -> Any:
@@ -146,8 +147,14 @@ def _put_aside_the_unfinished(folder: Path) -> None:
     begun = (folder / "PG_VERSION").exists() and not (folder / _READY).exists()
     if begun and not _serves(folder, folder / "postmaster.pid"):
         aside = folder.with_name(f"{folder.name}.unfinished-{time.time_ns()}")
-        folder.rename(aside)
-        folder.mkdir()
+        try:
+            folder.rename(aside)
+            folder.mkdir()
+        except OSError as error:
+            raise DatabaseUnavailable(
+                "The embedded database was not made to its end, and cannot be made anew.",
+                hint=f"Empty {folder}, and start again.",
+            ) from error
         log.warning(
             "The embedded database was not made to its end; it is made anew. Its files are in %s.", aside
         )
