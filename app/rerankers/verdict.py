@@ -29,9 +29,9 @@ def verdict(report: RunReport, names: Sequence[str]) -> str:
         return f"{told}, and is better than {others} by more than chance."
     judged = counted(report.judged, "judged question")
     if report.arms[best].reranker == "none":
-        return f"{told}: {judged} do not show that any reranker helps. More questions can tell more."
+        return f"{told}: with {judged} no reranker is shown to help. More questions can tell more."
     if any(report.arms[n].reranker == "none" for n in level):
-        return f"{told}, but {judged} do not show that it is better than none. More questions can tell more."
+        return f"{told}; with {judged} it is not shown to be better than none. More questions can tell more."
     fastest = min((best, *level), key=lambda n: report.arms[n].p50_ms)
     also = " and ".join([", ".join(called[n] for n in level[:-1]), called[level[-1]]][len(level) == 1 :])
     how = f"the fastest is {called[fastest]}, with {report.arms[fastest].p50_ms:,.1f} ms at the median"
