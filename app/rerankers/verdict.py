@@ -25,14 +25,15 @@ def verdict(report: RunReport, names: Sequence[str]) -> str:
     called = {n: f"**{plain(names[n])}**" for n in means}
     told = f"{called[best]} has the highest nDCG@10"
     if not level:
-        others = "the other one" if len(means) == 2 else "all others"
-        return f"{told}, and is better than {others} by more than chance."
+        rest = "the other one" if len(means) == 2 else "all others"
+        return f"{told}, and is better than {rest} by more than chance."
     judged = counted(report.judged, "judged question")
     if report.arms[best].reranker == "none":
         return f"{told}: with {judged} no reranker is shown to help. More questions can tell more."
     if any(report.arms[n].reranker == "none" for n in level):
         return f"{told}; with {judged} it is not shown to be better than none. More questions can tell more."
     fastest = min((best, *level), key=lambda n: report.arms[n].p50_ms)
-    also = " and ".join([", ".join(called[n] for n in level[:-1]), called[level[-1]]][len(level) == 1 :])
+    *others, last = (called[n] for n in level)
+    also = f"{', '.join(others)} and {last}" if others else last
     how = f"the fastest is {called[fastest]}, with {report.arms[fastest].p50_ms:,.1f} ms at the median"
     return f"{told}; {also} {'is' if len(level) == 1 else 'are'} not shown to be worse. Of these {how}."
